@@ -1,0 +1,1 @@
+"""The bus: streams, durable consumers, dead letters, timers and buckets on JetStream."""

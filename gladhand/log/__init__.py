@@ -1,0 +1,1 @@
+"""The event store: one append-only history per aggregate, kept in JetStream."""
