@@ -42,3 +42,61 @@ lock: $(VENV)/.bootstrap ## pin requirements/*.in into *.txt with hashes (UPGRAD
 	@cd requirements && for set in bootstrap runtime dev; do \
 	  ../$(LOCK) $(if $(UPGRADE),--upgrade) $$set.in -o $$set.txt; done
 	@cd requirements && ../$(LOCK) --no-deps tracks.in -o tracks.txt
+
+# ---- contract ----------------------------------------------------------------------------------------------------
+
+.PHONY: gen release
+gen: $(VENV)/.dev ## generate gen/python from proto/
+	@$(BIN)/python -m tools.generate
+
+release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
+	@$(BIN)/python -m tools.release_contract $(VERSION)
+
+# ---- run ---------------------------------------------------------------------------------------------------------
+
+.PHONY: demo up down bench
+demo: $(VENV)/.runtime ## an order travels from a real ERP to a posted invoice
+	@$(BIN)/gladhand demo $(ARGS)
+
+up: $(VENV)/.runtime ## start the mesh in the foreground
+	@$(BIN)/gladhand up $(ARGS)
+
+down: $(VENV)/.runtime ## stop a mesh that runs detached
+	@$(BIN)/gladhand down $(ARGS)
+
+bench: $(VENV)/.dev ## measure against bare gRPC and bare JetStream
+	@$(BIN)/python -m bench $(ARGS)
+
+# ---- tests and checks --------------------------------------------------------------------------------------------
+
+SOURCES := $(wildcard gladhand services tests tools bench examples deploy)
+
+.PHONY: test test-all check lint types contract fmt clean
+test: $(VENV)/.dev ## every test but the slow ones (ARGS="tests/unit -k order" for some)
+	@$(BIN)/pytest -q -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.dev ## every test
+	@$(BIN)/pytest -q $(ARGS)
+
+check: lint types contract ## style, types, contract, freshness of generated code
+	@echo "check: clean"
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/ruff format --quiet --check $(SOURCES) || { echo "not formatted: run make fmt"; $(BIN)/ruff format --check $(SOURCES); }
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+
+contract: $(VENV)/.dev
+	@$(BIN)/python -m tools.check_contract
+	@$(BIN)/python -m tools.generate --check
+
+fmt: $(VENV)/.dev ## format code and contract
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+	@$(BIN)/buf format -w
+
+clean: ## remove the environment, state and caches (a running mesh is stopped first)
+	@if test -x $(BIN)/gladhand && test -d .gladhand; then $(BIN)/gladhand down || true; fi
+	@rm -rf $(VENV) .gladhand .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info gen/python/*.egg-info

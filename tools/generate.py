@@ -1,0 +1,112 @@
+"""Generates the Python of the contract into gen/python, or checks that what is committed there is fresh.
+
+    python -m tools.generate             writes what changed, removes what nothing generates any more
+    python -m tools.generate --check     writes nothing; exit 1 and a list of the files that differ
+
+buf runs protoc and the mypy plugins by buf.gen.yaml. grpcio-tools has no plugin that buf could call, so the service
+stubs come from the same image by its own protoc. Everything is generated into a fresh folder and then compared, so an
+interrupted run leaves no half-written package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from tools import reexports, validate_proto
+from tools.toolchain import must
+
+_TREES = ("logistics", "buf")
+_TARGET = Path("gen/python")
+
+
+def build_image(path: Path, source: str = ".") -> FileDescriptorSet:
+    """Builds the image of a buf workspace at `path` and reads it."""
+    must("buf", "build", source, "-o", path)
+    return FileDescriptorSet.FromString(path.read_bytes())
+
+
+def _service_stubs(image: FileDescriptorSet, image_path: Path, out: Path) -> None:
+    files = [file.name for file in image.file if file.service]
+    if files:
+        must(
+            sys.executable,
+            "-m",
+            "grpc_tools.protoc",
+            f"--descriptor_set_in={image_path}",
+            f"--grpc_python_out={out}",
+            *files,
+        )
+
+
+def generate(folder: Path) -> Path:
+    """Generates everything below `folder` and returns the root of the Python tree."""
+    image_path = folder / "image.binpb"
+    image = build_image(image_path)
+    must("buf", "generate", "-o", folder)
+    out = folder / _TARGET
+    _service_stubs(image, image_path, out)
+    for typed in out.rglob("*_pb2_grpc.pyi"):  # the plugin writes one for each file, also for those without a service
+        if not typed.with_suffix(".py").exists():
+            typed.unlink()
+    reexports.write(image, out)
+    return out
+
+
+def _files(root: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(root): path.read_bytes()
+        for tree in _TREES
+        for path in (root / tree).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def differences(fresh: Path, committed: Path) -> list[Path]:
+    """Files that are missing, superfluous or different in `committed`, relative to it."""
+    new, old = _files(fresh), _files(committed)
+    return sorted(path for path in new.keys() | old.keys() if new.get(path) != old.get(path))
+
+
+def _take_over(fresh: Path, changed: list[Path]) -> None:
+    for path in changed:
+        source, target = fresh / path, _TARGET / path
+        if not source.exists():
+            target.unlink()
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.new")
+        beside.write_bytes(source.read_bytes())
+        beside.replace(target)
+
+
+def main() -> int:
+    """Returns the exit code of the process."""
+    parser = argparse.ArgumentParser(description="Generate the Python of the contract.")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when something would change")
+    check = parser.parse_args().check
+    if check and validate_proto.formatted(validate_proto.source()) != validate_proto.VENDORED.read_text(
+        encoding="utf-8"
+    ):
+        print(f"stale: {validate_proto.VENDORED}; run make gen")
+        return 1
+    if not check:
+        validate_proto.write(Path.cwd())
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = generate(Path(folder))
+        changed = differences(fresh, _TARGET)
+        if check:
+            for path in changed:
+                print(f"stale: {_TARGET / path}; run make gen and commit what it writes")
+            return 1 if changed else 0
+        _take_over(fresh, changed)
+    print(f"{len(changed)} generated files changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
