@@ -9,28 +9,29 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from gladhand.errors import FailedPrecondition
 from gladhand.lifecycle import MachineState
+from logistics.error.v1 import error_reason_pb2
 
 S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E", bound=Message)
 
 
-class Rejected(Exception):  # noqa: N818 - the name of the outcome, as the contract says it
+class Rejected(FailedPrecondition):
     """A command refused by the rules of its aggregate; nothing was recorded.
 
-    `reason` is a value of the contract's ErrorReason enum, `message` says what is wrong and what would help,
-    `metadata` holds the facts that a caller may show (never personal data).
+    `reason` is a value of the contract's ErrorReason enum and stands in the error by its short name, for example
+    "STOCK_SHORT"; `message` says what is wrong and what would help; `metadata` holds the facts that a caller may see,
+    never personal data. Raises ValueError where the enum has no such value.
     """
 
     def __init__(self, reason: int, message: str, metadata: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.metadata: dict[str, str] = dict(metadata or {})
-
-    def __repr__(self) -> str:
-        return f"Rejected(reason={self.reason}, message={self.message!r}, metadata={self.metadata!r})"
+        value = error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_number.get(reason)
+        if value is None:
+            raise ValueError(f"ErrorReason has no value {reason}")
+        super().__init__(message, reason=value.name.removeprefix("ERROR_REASON_"), metadata=metadata)
+        self.number = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from gladhand.errors import Internal, InvalidArgument
 from logistics.contract.v1 import event_pb2
 
 E = TypeVar("E", bound=Message)
@@ -23,30 +25,33 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 _REGION = re.compile(r"[a-z0-9]{2,16}\Z")
 
 
-class BadToken(ValueError):  # noqa: N818
+class BadToken(InvalidArgument):
     """An id or region that cannot stand in a subject: empty, too long, or with a dot, space or wildcard."""
 
 
-class UnknownEvent(Exception):  # noqa: N818
+class UnknownEvent(Internal):
     """An event whose body this code does not know and may not ignore: the reader is older than the writer."""
 
     def __init__(self, envelope: str, event_id: str) -> None:
-        super().__init__(f"{envelope} {event_id} has a body this version does not know; upgrade this service first")
-        self.envelope = envelope
-        self.event_id = event_id
+        super().__init__(
+            f"{envelope} {event_id} has a body that this version does not know; upgrade this service first",
+            metadata={"envelope": envelope, "event_id": event_id},
+        )
 
 
 def subject_token(value: str, what: str = "id") -> str:
     """Return `value` where it may stand as one token of a subject. Raises BadToken naming `what`."""
     if not _TOKEN.match(value):
-        raise BadToken(f"{what} {value!r} must be 1 to 128 of letters, digits, '_' and '-'")
+        raise BadToken(
+            f"{value!r} cannot name a subject", field=what, remedy="give 1 to 128 of letters, digits, _ and -"
+        )
     return value
 
 
 def region_token(value: str) -> str:
     """Return `value` where it is a region: 2 to 16 lower-case letters and digits. Raises BadToken."""
     if not _REGION.match(value):
-        raise BadToken(f"region {value!r} must be 2 to 16 lower-case letters and digits")
+        raise BadToken(f"{value!r} is no region", field="region", remedy="give 2 to 16 lower-case letters and digits")
     return value
 
 
@@ -136,6 +141,8 @@ class EnvelopeType(Generic[E]):
 
     def _add_body(self, field: FieldDescriptor) -> None:
         body = field.message_type
+        if body is None:
+            raise ValueError(f"{self.name}.{field.name} is no message and cannot be an event body")
         options = body.GetOptions()
         if not options.HasExtension(event_pb2.event):
             raise ValueError(f"{body.full_name} is a body of {self.name} but lacks the event option")
@@ -164,28 +171,28 @@ class EnvelopeType(Generic[E]):
 
     def subject(self, event: E) -> str:
         """Return the subject of a stamped event. Raises BadToken on a bad id or region, UnknownEvent without a body."""
-        region = region_token(cast(Any, event).region)
+        region = region_token(cast("Any", event).region)
         aggregate_id = subject_token(self.aggregate_id(event), self.id_field)
         return f"{PREFIX}.{self.aggregate}.{region}.{aggregate_id}.{self.body(event).token}"
 
     def aggregate_id(self, event: E) -> str:
         """Return the id of the aggregate that the event belongs to."""
-        return cast(str, getattr(event, self.id_field))
+        return cast("str", getattr(event, self.id_field))
 
     def body(self, event: E) -> EventBody:
         """Return the kind of the event. Raises UnknownEvent where this code does not know it."""
         name = event.WhichOneof("body")
         if name is None:
-            raise UnknownEvent(self.name, cast(Any, event).event_id)
+            raise UnknownEvent(self.name, cast("Any", event).event_id)
         return self.bodies[name]
 
     def knows(self, event: E) -> bool:
         """Return whether the body is known; False only where the event may be ignored. Raises UnknownEvent else."""
         if event.WhichOneof("body") is not None:
             return True
-        if cast(Any, event).may_ignore:
+        if cast("Any", event).may_ignore:
             return False
-        raise UnknownEvent(self.name, cast(Any, event).event_id)
+        raise UnknownEvent(self.name, cast("Any", event).event_id)
 
     def decode(self, payload: bytes) -> E:
         """Return the event in a payload. Raises google.protobuf.message.DecodeError on other bytes."""
@@ -241,7 +248,7 @@ class EnvelopeType(Generic[E]):
         """Return the CloudEvents 1.0 headers of an event, binary mode. `source` names the service that writes."""
         return {
             "ce-specversion": "1.0",
-            "ce-id": cast(str, cast(Any, event).event_id),
+            "ce-id": cast("str", cast("Any", event).event_id),
             "ce-source": source,
             "ce-type": self.body(event).type_name,
         }
@@ -268,4 +275,4 @@ class Envelopes:
         kind = self.get(subject)
         if kind is None:
             raise KeyError(f"no envelope type for {subject!r}")
-        return cast(Message, kind.decode(payload))
+        return cast("Message", kind.decode(payload))

@@ -8,6 +8,8 @@ from functools import cache
 from typing import NamedTuple, Protocol
 
 from google.protobuf.descriptor import EnumDescriptor
+
+from gladhand.errors import ContractError, FailedPrecondition, Precondition
 from logistics.contract.v1 import lifecycle_pb2
 
 
@@ -15,7 +17,7 @@ class EnumType(Protocol):
     """A generated enum, for example `OrderState`: whatever carries an enum's descriptor."""
 
     @property
-    def DESCRIPTOR(self) -> EnumDescriptor:  # noqa: N802 - protobuf's own name
+    def DESCRIPTOR(self) -> EnumDescriptor:
         """The enum's descriptor."""
         ...
 
@@ -35,7 +37,7 @@ class Edge(NamedTuple):
     target: str
 
 
-class IllegalTransition(Exception):  # noqa: N818 - named after what happened
+class IllegalTransition(FailedPrecondition):
     """A step that the contract has no edge for; nothing was recorded.
 
     `machine` names the state machine ("" is the aggregate's own, else for example "stop/<id>"), `state` and `target`
@@ -53,13 +55,16 @@ class IllegalTransition(Exception):  # noqa: N818 - named after what happened
         self.target = target
         self.open_edges = open_edges
         ways = ", ".join(sorted({edge.event for edge in open_edges})) or "none"
-        where = f"{enum}{f' of {machine}' if machine else ''}"
+        named = machine or enum.rpartition(".")[2]
+        was = f"it is {state}" if state else "it does not exist"
         super().__init__(
-            f"{where}: {event} does not lead from {state or 'before birth'} to {target or 'nothing'}; open: {ways}"
+            f"{event} cannot lead {named} to {target or 'nothing'}: {was}, open from there: {ways}",
+            preconditions=(Precondition("TRANSITION", named, f"{was}; open: {ways}"),),
+            metadata={"machine": machine, "state": state or "", "event": event, "target": target or "", "open": ways},
         )
 
 
-class LifecycleError(ValueError):
+class LifecycleError(ContractError):
     """The contract's declaration itself is broken: an unknown state name, or no lifecycle on the enum."""
 
 

@@ -7,24 +7,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-
-class BusError(Exception):
-    """Base of everything the bus refuses or fails with."""
+from gladhand import errors
 
 
-class BusUnavailable(BusError):
-    """No clear answer within the deadline: the message may or may not be stored, once. Repeating it is safe."""
+class BusUnavailable(errors.Unavailable):
+    """No clear answer within the limit: the message may or may not be stored, once. Repeating it is safe."""
 
 
-class StreamFull(BusError):
+class StreamFull(errors.ResourceFull):
     """The stream is at its limit and refuses the message; nothing was stored."""
 
 
-class AlreadyTaken(BusError):
-    """The latch is closed, the key exists or its revision moved on; nothing was stored."""
+class StreamMissing(errors.StartRefused):
+    """The stream does not exist, or stands with properties that cannot be changed in place."""
 
 
-class Retry(Exception):  # noqa: N818 - raised by handlers, reads as an instruction
+class AlreadyTaken(errors.AlreadyExists):
+    """The latch is closed, the key has a value or its revision moved on; nothing was stored."""
+
+
+class Damaged(errors.Internal):
+    """A stored object does not match its own hash."""
+
+
+class Retry(Exception):
     """A handler asks for another attempt, after `after` or the consumer's own backoff. Counts as an attempt."""
 
     def __init__(self, reason: str, after: timedelta | None = None) -> None:
@@ -33,7 +39,7 @@ class Retry(Exception):  # noqa: N818 - raised by handlers, reads as an instruct
         self.after = after
 
 
-class Poison(Exception):  # noqa: N818
+class Poison(Exception):
     """A handler says that no attempt can succeed: the message goes to the dead letters at once, with the reason."""
 
     def __init__(self, reason: str) -> None:
@@ -214,7 +220,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, name: str) -> bytes | None:
-        """Return a file's content, or None where there is none. Raises BusError where the stored bytes are damaged."""
+        """Return a file's content, or None where there is none. Raises Damaged."""
         ...
 
     async def stat(self, name: str) -> StoredObject | None:
@@ -284,7 +290,7 @@ class Bus(Protocol):
         ...
 
     async def subscribe(self, subscription: Subscription) -> Consumer:
-        """Create or update the durable consumer and start handling. Raises BusError where the stream is missing."""
+        """Create or update the durable consumer and start handling. Raises StreamMissing."""
         ...
 
     async def key_value(self, bucket: str) -> KeyValue:

@@ -9,44 +9,43 @@ from typing import Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from gladhand import errors
 from gladhand.envelope import EnvelopeType
 
 E = TypeVar("E", bound=Message)
 
 
-class LogError(Exception):
-    """Base of everything the event store refuses or fails with."""
-
-
-class Conflict(LogError):  # noqa: N818 - the field's word
+class Conflict(errors.Conflict):
     """Somebody else appended to the aggregate first; nothing was stored. Read again and decide again.
 
-    `sequence` is the stream sequence of the aggregate's newest event, 0 where it has none.
+    `expected` and `sequence` are stream sequences of the aggregate's newest event, as assumed and as found; 0: none.
     """
 
     def __init__(self, subject: str, expected: int, sequence: int) -> None:
-        super().__init__(f"{subject}: expected last sequence {expected}, found {sequence}")
-        self.subject = subject
+        super().__init__(
+            f"{subject} changed meanwhile: its newest event is {sequence}, not {expected}",
+            metadata={"subject": subject, "expected": str(expected), "found": str(sequence)},
+        )
         self.expected = expected
         self.sequence = sequence
 
 
-class Unavailable(LogError):  # noqa: N818
-    """The store gave no clear answer within the deadline: the event may or may not be stored, once.
+class Unavailable(errors.Unavailable):
+    """The store gave no clear answer within its limit: the event may or may not be stored, once.
 
     Repeating the same request is safe and settles it.
     """
 
 
-class LogFull(LogError):  # noqa: N818
-    """The stream is at its limit and refuses new events; nothing was stored. Room must be made by an operator."""
+class LogFull(errors.ResourceFull):
+    """The stream is at its limit and refuses new events; nothing was stored. An operator must make room."""
 
 
-class EventTooLarge(LogError):  # noqa: N818
+class EventTooLarge(errors.InvalidArgument):
     """The event is larger than the store accepts; nothing was stored."""
 
 
-class NotDurable(LogError):  # noqa: N818
+class NotDurable(errors.StartRefused):
     """The server acknowledges before its data is on disk, so that a power failure would lose acknowledged events."""
 
 
