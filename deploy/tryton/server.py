@@ -1,0 +1,159 @@
+"""The Tryton server process: its configuration, how it is started for a while, and how this process becomes it.
+
+gunicorn with one worker and several threads serves Tryton's WSGI application: unlike Tryton's own development server it
+drains on SIGTERM, keeps connections alive and replaces a worker that died. One process, because Tryton's caches and its
+SQLite writers are per process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from deploy.tryton.layout import DATABASE, Home
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 25.0
+
+
+class ServerStartError(Exception):
+    """The server did not answer in time or ended; the message ends with the last lines of its log."""
+
+
+def write_config(home: Home) -> None:
+    """Write ``trytond.conf``; a new database file must exist (empty) before Tryton opens it, which this also sees to."""
+    home.database.parent.mkdir(parents=True, exist_ok=True)
+    home.config.write_text(
+        f"[database]\nuri = sqlite://\npath = {home.database.parent}\n\n"
+        "[session]\nmax_age = 2592000\n",
+        "utf-8",
+    )
+
+
+def command(home: Home, port: int) -> list[str]:
+    """The command line of the server on 127.0.0.1:``port``."""
+    return [
+        str(home.script("gunicorn")),
+        "--bind", f"127.0.0.1:{port}",
+        "--workers", "1",
+        "--worker-class", "gthread",
+        "--threads", "4",
+        "--keep-alive", "30",
+        "--timeout", "120",
+        "--graceful-timeout", "20",
+        "--pid", str(home.root / "trytond.pid"),
+        "--no-control-socket",
+        "--log-level", "warning",
+        "trytond.application:app",
+    ]  # fmt: skip
+
+
+def environment(home: Home) -> dict[str, str]:
+    """The server's environment: this one's, without what would lead Python or Tryton astray."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "TRYTOND", "GUNICORN"))}
+    return kept | {"TRYTOND_CONFIG": str(home.config), "TRYTOND_DATABASE_NAMES": DATABASE}
+
+
+def become_server(home: Home, port: int) -> NoReturn:
+    """Replace this process by the server, so that a supervisor's signals reach it directly."""
+    line = command(home, port)
+    os.chdir(home.root)
+    os.execve(line[0], line, environment(home))
+
+
+class Server:
+    """A server for the length of a ``with`` block, ready when the block is entered. Used to seed and in tests."""
+
+    def __init__(self, home: Home, port: int | None = None, extra_environment: Mapping[str, str] | None = None) -> None:
+        self._home = home
+        self.port = port or free_port()
+        self._extra = dict(extra_environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the master, which is also its process group. Raises RuntimeError when not running."""
+        if self._process is None:
+            raise RuntimeError("the server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start and wait until the port accepts connections. Raises ``ServerStartError``."""
+        with self._home.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command(self._home, self.port),
+                cwd=self._home.root,
+                env=environment(self._home) | self._extra,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not _accepts(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise ServerStartError(f"Tryton did not start on port {self.port}:\n{_tail(self._home.log)}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """SIGTERM, wait, and SIGKILL to the whole group where it does not end."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to master and worker at once, as a power cut would."""
+        process, self._process = self._process, None
+        if process is not None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _accepts(port: int) -> bool:
+    """Whether an HTTP answer comes back. The port alone is open before the worker has loaded the application."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
+            connection.settimeout(30.0)
+            connection.sendall(b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(path.read_text("utf-8", "replace").splitlines()[-15:]) if path.exists() else ""
