@@ -47,21 +47,17 @@ def wheel_descriptor() -> bytes:
     return validate_pb.desc().proto.to_binary()
 
 
-def parse(serialized: bytes, *, schema: bytes | None = None) -> Any:
-    """Reads a FileDescriptorProto so that its own extensions, used in its own options, are known and not bytes.
+def reader(schema: bytes) -> Any:
+    """The class FileDescriptorProto that knows the extensions which a serialized file declares.
 
-    The file goes into a pool beside descriptor.proto; the FileDescriptorProto of that pool then knows them. `schema`
-    is the file whose extensions are to be known, by default the file itself.
+    The file goes into a pool beside descriptor.proto; the FileDescriptorProto of that pool then reads the file's own
+    options as values and not as unknown bytes.
     """
     pool = descriptor_pool.DescriptorPool()
     for needed in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
         pool.AddSerializedFile(needed.DESCRIPTOR.serialized_pb)
-    pool.AddSerializedFile(schema or serialized)
-    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
-    for extension in pool.FindAllExtensions(pool.FindMessageTypeByName("google.protobuf.FieldOptions")):
-        if extension.message_type is not None:
-            message_factory.GetMessageClass(extension.message_type)
-    return kind.FromString(serialized)
+    pool.AddSerializedFile(schema)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorProto"))
 
 
 def _literal(value: Any) -> str:
@@ -151,7 +147,8 @@ def _enum(enum: EnumDescriptorProto) -> Iterator[str]:
 
 def source() -> str:
     """The unformatted source of validate.proto."""
-    file = parse(wheel_descriptor())
+    wheel = wheel_descriptor()
+    file = reader(wheel).FromString(wheel)
     lines = [
         f"// Printed by tools/validate_proto.py from the descriptor in protovalidate {version('protovalidate')}.",
         "// Copyright 2023-2026 Buf Technologies, Inc., Apache License 2.0.",

@@ -1,0 +1,68 @@
+"""Everything the contract declares, found through the generated descriptors."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    FieldDescriptor,
+    FileDescriptor,
+    MethodDescriptor,
+)
+
+import logistics
+from logistics.contract.v1 import envelope, lifecycle
+
+
+@cache
+def files() -> tuple[FileDescriptor, ...]:
+    """Every file of the contract."""
+    modules = pkgutil.walk_packages(logistics.__path__, "logistics.")
+    names = sorted(module.name for module in modules if module.name.endswith("_pb2"))
+    return tuple(importlib.import_module(name).DESCRIPTOR for name in names)
+
+
+def _nested(message: Descriptor) -> Iterator[Descriptor]:
+    yield message
+    for inner in message.nested_types:
+        yield from _nested(inner)
+
+
+def messages() -> Iterator[Descriptor]:
+    """Every message, nested ones too."""
+    for file in files():
+        for message in file.message_types_by_name.values():
+            yield from _nested(message)
+
+
+def enums() -> Iterator[EnumDescriptor]:
+    """Every enum, nested ones too."""
+    for file in files():
+        yield from file.enum_types_by_name.values()
+    for message in messages():
+        yield from message.enum_types
+
+
+def methods() -> list[MethodDescriptor]:
+    """Every RPC."""
+    return [method for file in files() for service in file.services_by_name.values() for method in service.methods]
+
+
+def envelopes() -> list[Descriptor]:
+    """Every event envelope."""
+    return [message for message in messages() if message.GetOptions().HasExtension(envelope)]
+
+
+def bodies(message: Descriptor) -> list[FieldDescriptor]:
+    """The fields of an envelope's `body`."""
+    return list(message.oneofs_by_name["body"].fields)
+
+
+def lifecycles() -> list[EnumDescriptor]:
+    """Every enum that declares a lifecycle."""
+    return [enum for enum in enums() if enum.GetOptions().HasExtension(lifecycle)]
