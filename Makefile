@@ -78,7 +78,8 @@ test: $(VENV)/.dev ## every test but the slow ones (ARGS="tests/unit -k order" f
 test-all: $(VENV)/.dev ## every test
 	@$(BIN)/pytest -q $(ARGS)
 
-check: lint types contract ## style, types, contract, freshness of generated code
+check: $(VENV)/.dev ## style, types, contract, freshness of generated code; goes on to the end
+	@$(MAKE) --no-print-directory --keep-going lint types contract
 	@echo "check: clean"
 
 lint: $(VENV)/.dev
