@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from gladhand.errors import Internal, InvalidArgument
@@ -110,7 +110,7 @@ class EventBody(NamedTuple):
 class EnvelopeType(Generic[E]):
     """One envelope message, read from its descriptor. Get it from `EnvelopeType.of`, which remembers."""
 
-    _known: dict[str, EnvelopeType[Any]] = {}
+    _known: ClassVar[dict[str, EnvelopeType[Any]]] = {}
 
     def __init__(self, message: type[E]) -> None:
         descriptor = message.DESCRIPTOR
@@ -128,7 +128,9 @@ class EnvelopeType(Generic[E]):
         self.bodies: dict[str, EventBody] = {}
         self._by_type: dict[str, str] = {}
         for field in descriptor.oneofs_by_name["body"].fields:
-            self._add_body(field)
+            if field.message_type is None:
+                raise ValueError(f"{self.name}.{field.name} is no message and cannot be an event body")
+            self._add_body(field.name, field.message_type)
 
     @classmethod
     def of(cls, message: type[E]) -> EnvelopeType[E]:
@@ -139,10 +141,7 @@ class EnvelopeType(Generic[E]):
             known = cls._known[name] = EnvelopeType(message)
         return known
 
-    def _add_body(self, field: FieldDescriptor) -> None:
-        body = field.message_type
-        if body is None:
-            raise ValueError(f"{self.name}.{field.name} is no message and cannot be an event body")
+    def _add_body(self, name: str, body: Descriptor) -> None:
         options = body.GetOptions()
         if not options.HasExtension(event_pb2.event):
             raise ValueError(f"{body.full_name} is a body of {self.name} but lacks the event option")
@@ -150,8 +149,8 @@ class EnvelopeType(Generic[E]):
         if body.full_name in self._by_type:
             raise ValueError(f"{self.name} holds {body.full_name} twice")
         token = subject_token(routing.token, "event token")
-        self.bodies[field.name] = EventBody(field.name, token, body.full_name, routing.priority)
-        self._by_type[body.full_name] = field.name
+        self.bodies[name] = EventBody(name, token, body.full_name, routing.priority)
+        self._by_type[body.full_name] = name
 
     def __repr__(self) -> str:
         return f"EnvelopeType({self.name})"

@@ -1,4 +1,4 @@
-"""The event store as the rest of the runtime sees it. `log.jetstream` is the real one, `testing.memory` the quick one."""
+"""The event store as the runtime sees it. `log.jetstream` is the real one, `testing.memory` the quick one."""
 
 from __future__ import annotations
 
