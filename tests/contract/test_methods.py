@@ -40,8 +40,10 @@ def test_it_is_a_read_or_it_can_be_repeated(method: MethodDescriptor) -> None:
     level = method.GetOptions().idempotency_level
     assert level in {MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT}
     changes = level == MethodOptions.IDEMPOTENT
-    assert policy_of(method).requires_request_id == changes
+    # A stream of requests has no end that could be repeated as a whole: its messages are told apart by their content.
+    named = changes and not method.client_streaming
+    assert policy_of(method).requires_request_id == named
     request_id = method.input_type.fields_by_name.get("request_id")
-    if changes:
+    if named:
         assert request_id is not None, f"{method.input_type.full_name} carries no request_id"
         assert request_id.type == FieldDescriptor.TYPE_STRING
