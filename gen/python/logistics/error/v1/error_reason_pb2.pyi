@@ -220,6 +220,38 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The fields name what the service does not do. INVALID_ARGUMENT.
     Example: {"reason": "NOT_SUPPORTED", "metadata": {"field": "carrier", "remedy": "use the own fleet"}}.
     """
+    ERROR_REASON_UNAVAILABLE: _ErrorReason.ValueType  # 50
+    """Something behind the service does not answer now. UNAVAILABLE with RetryInfo.
+    Example: {"reason": "UNAVAILABLE", "metadata": {"target": "erp_gateway"}}.
+    """
+    ERROR_REASON_OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 51
+    """It may or may not have happened, once; look before doing it again. UNKNOWN.
+    Example: {"reason": "OUTCOME_UNKNOWN", "metadata": {"document": "account.invoice,3"}}.
+    """
+    ERROR_REASON_RESOURCE_FULL: _ErrorReason.ValueType  # 52
+    """A limit is reached. RESOURCE_EXHAUSTED.
+    Example: {"reason": "RESOURCE_FULL", "metadata": {"stream": "INBOX"}}.
+    """
+    ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 53
+    """The time given was not enough. DEADLINE_EXCEEDED.
+    Example: {"reason": "DEADLINE_EXCEEDED"}.
+    """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 54
+    """The caller did not prove who it is. UNAUTHENTICATED.
+    Example: {"reason": "UNAUTHENTICATED"}.
+    """
+    ERROR_REASON_CANCELLED: _ErrorReason.ValueType  # 55
+    """The caller gave up. CANCELLED.
+    Example: {"reason": "CANCELLED"}.
+    """
+    ERROR_REASON_NOT_FOUND: _ErrorReason.ValueType  # 56
+    """Something of another kind than those named here does not exist. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "NOT_FOUND", "metadata": {"resource": "wave"}}.
+    """
+    ERROR_REASON_ALREADY_EXISTS: _ErrorReason.ValueType  # 57
+    """Something of another kind than those named here exists already. ALREADY_EXISTS.
+    Example: {"reason": "ALREADY_EXISTS", "metadata": {"resource": "wave"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -421,5 +453,37 @@ Example: {"reason": "PLAN_VERSION_CONFLICT", "metadata": {"expected": "1", "in_f
 ERROR_REASON_NOT_SUPPORTED: ErrorReason.ValueType  # 49
 """The fields name what the service does not do. INVALID_ARGUMENT.
 Example: {"reason": "NOT_SUPPORTED", "metadata": {"field": "carrier", "remedy": "use the own fleet"}}.
+"""
+ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 50
+"""Something behind the service does not answer now. UNAVAILABLE with RetryInfo.
+Example: {"reason": "UNAVAILABLE", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_OUTCOME_UNKNOWN: ErrorReason.ValueType  # 51
+"""It may or may not have happened, once; look before doing it again. UNKNOWN.
+Example: {"reason": "OUTCOME_UNKNOWN", "metadata": {"document": "account.invoice,3"}}.
+"""
+ERROR_REASON_RESOURCE_FULL: ErrorReason.ValueType  # 52
+"""A limit is reached. RESOURCE_EXHAUSTED.
+Example: {"reason": "RESOURCE_FULL", "metadata": {"stream": "INBOX"}}.
+"""
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 53
+"""The time given was not enough. DEADLINE_EXCEEDED.
+Example: {"reason": "DEADLINE_EXCEEDED"}.
+"""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 54
+"""The caller did not prove who it is. UNAUTHENTICATED.
+Example: {"reason": "UNAUTHENTICATED"}.
+"""
+ERROR_REASON_CANCELLED: ErrorReason.ValueType  # 55
+"""The caller gave up. CANCELLED.
+Example: {"reason": "CANCELLED"}.
+"""
+ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 56
+"""Something of another kind than those named here does not exist. NOT_FOUND with ResourceInfo.
+Example: {"reason": "NOT_FOUND", "metadata": {"resource": "wave"}}.
+"""
+ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 57
+"""Something of another kind than those named here exists already. ALREADY_EXISTS.
+Example: {"reason": "ALREADY_EXISTS", "metadata": {"resource": "wave"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
