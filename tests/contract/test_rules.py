@@ -1,4 +1,4 @@
-"""Every protovalidate rule of the contract compiles and runs: a broken expression would refuse every message at run time."""
+"""Every protovalidate rule compiles and runs: a broken expression would refuse every message at run time."""
 
 from __future__ import annotations
 
