@@ -38,10 +38,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
-lock: $(VENV)/.bootstrap ## pin requirements/*.in into *.txt with hashes (UPGRADE=1 takes newer versions)
+lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE=1 takes newer versions)
 	@cd requirements && for set in bootstrap runtime dev; do \
 	  ../$(LOCK) $(if $(UPGRADE),--upgrade) $$set.in -o $$set.txt; done
 	@cd requirements && ../$(LOCK) --no-deps tracks.in -o tracks.txt
+	@cd deploy/tryton && ../../$(LOCK) $(if $(UPGRADE),--upgrade) requirements.in -o requirements.txt
 
 # ---- contract ----------------------------------------------------------------------------------------------------
 
