@@ -130,7 +130,7 @@ class EnvelopeType(Generic[E]):
         for field in descriptor.oneofs_by_name["body"].fields:
             if field.message_type is None:
                 raise ValueError(f"{self.name}.{field.name} is no message and cannot be an event body")
-            self._add_body(field.name, field.message_type)
+            self._add_body(field.name, cast("Descriptor", field.message_type))
 
     @classmethod
     def of(cls, message: type[E]) -> EnvelopeType[E]:
