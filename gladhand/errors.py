@@ -20,9 +20,10 @@
     ├── Unsupported              the method or choice is not offered                      UNIMPLEMENTED
     └── Internal                 a fault of this system                                   INTERNAL
 
-`reason` is the name of a value of `logistics.error.v1.ErrorReason` without its prefix, `message` says what is wrong
-and what would help, `metadata` carries every changing part of the message for programs. None of them holds personal
-data. `gladhand.statuses` carries errors over gRPC and back, `gladhand.problems` over HTTP.
+`reason` is the name of a value of `logistics.error.v1.ErrorReason` without its prefix (empty only where a server that
+is not ours gave none), `message` says what is wrong and what would help, `metadata` carries every changing part of the
+message for programs. None of them holds personal data. `gladhand.statuses` carries errors over gRPC and back,
+`gladhand.problems` over HTTP.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class Unauthenticated(GladhandError):
     """The caller did not prove who it is."""
 
     code = "UNAUTHENTICATED"
-    default_reason = "NOT_PERMITTED"
+    default_reason = "UNAUTHENTICATED"
 
 
 class PermissionDenied(GladhandError):
@@ -165,7 +166,6 @@ class NotFound(GladhandError):
     """The thing that the request names does not exist, or not for this caller."""
 
     code = "NOT_FOUND"
-    default_reason = "EVENT_UNMATCHED"
 
     def __init__(
         self,
@@ -176,7 +176,10 @@ class NotFound(GladhandError):
         reason: str = "",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """`resource_type` is a noun of the contract (`order`), `resource_name` its id."""
+        """`resource_type` is a noun of the contract (`order`), `resource_name` its id.
+
+        The reason is ORDER_NOT_FOUND for an order, and so on; pass `reason` where the contract has another.
+        """
         super().__init__(
             message or f"no {resource_type} {resource_name!r}",
             reason=reason or f"{resource_type.upper()}_NOT_FOUND",
@@ -264,7 +267,7 @@ class Unavailable(_Retryable):
     """Nothing happened and the same call may succeed later."""
 
     code = "UNAVAILABLE"
-    default_reason = "LOG_UNAVAILABLE"
+    default_reason = "UNAVAILABLE"
     default_retry_after_s = 1.0
 
 
@@ -272,7 +275,7 @@ class Ambiguous(_Retryable):
     """It may or may not have happened: look it up, or repeat with the same request id."""
 
     code = "UNKNOWN"
-    default_reason = "INTERNAL"
+    default_reason = "OUTCOME_UNKNOWN"
     default_retry_after_s = 1.0
 
 
@@ -280,19 +283,21 @@ class DeadlineExceeded(GladhandError):
     """Time ran out; it may or may not have happened."""
 
     code = "DEADLINE_EXCEEDED"
+    default_reason = "DEADLINE_EXCEEDED"
 
 
 class Cancelled(GladhandError):
     """The caller gave up."""
 
     code = "CANCELLED"
+    default_reason = "CANCELLED"
 
 
 class Unsupported(GladhandError):
     """The method, or the choice that the request makes, is not offered."""
 
     code = "UNIMPLEMENTED"
-    default_reason = "NOT_SUPPORTED"
+    default_reason = "METHOD_UNKNOWN"
 
 
 class Internal(GladhandError):

@@ -1,0 +1,71 @@
+"""Streams of answers: their deadline, and their end when the server drains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
+
+from gladhand.calls import Call
+from gladhand.errors import DeadlineExceeded, Unavailable
+
+__all__ = ["OpenStreams"]
+
+T = TypeVar("T")
+
+
+class OpenStreams:
+    """Every stream of answers that waits for its next one."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Timeout] = set()
+        self._draining = False
+
+    def drain(self) -> None:
+        """End the streams that follow the log without end: their callers connect again, to a server that stays."""
+        self._draining = True
+        now = asyncio.get_running_loop().time()
+        for scope in tuple(self._waiting):
+            scope.reschedule(now)
+
+    async def paced(self, call: Call, answers: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Yield the answers until the call's deadline, or the drain where the stream has no end of its own.
+
+        The limit holds while an answer is awaited, not while the caller reads: only the waiting can be broken off
+        without losing an answer. Raises DeadlineExceeded, Unavailable.
+        """
+        endless = call.method.timeout_s is None
+        try:
+            while not (endless and self._draining):
+                try:
+                    answer = await self._next(call, answers, endless=endless)
+                except StopAsyncIteration:
+                    return
+                yield answer
+            raise _draining()
+        finally:
+            if isinstance(answers, AsyncGenerator):
+                await answers.aclose()
+
+    async def _next(self, call: Call, answers: AsyncIterator[T], *, endless: bool) -> T:
+        scope = asyncio.timeout_at(call.deadline)
+        try:
+            async with scope:
+                if endless:
+                    self._waiting.add(scope)
+                return await anext(answers)
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise _draining() if endless and self._draining else late(call) from error
+        finally:
+            self._waiting.discard(scope)
+
+
+def late(call: Call) -> DeadlineExceeded:
+    """Return the error of a call whose time ran out."""
+    return DeadlineExceeded(f"{call.method.path} did not answer in time", metadata={"method": call.method.path})
+
+
+def _draining() -> Unavailable:
+    return Unavailable("the server is stopping; connect again", retry_after_s=0.5)

@@ -1,0 +1,75 @@
+"""Log lines: one JSON object each, or readable ones for a console, always with the correlation id in force.
+
+Nothing here looks into messages: show one with `gladhand.masking.masked`. Give facts as `extra={"facts": {...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from gladhand.calls import correlation_id
+from gladhand.masking import masked
+from gladhand.settings import LogFormat, Settings
+
+__all__ = ["ConsoleFormatter", "JsonFormatter", "configure", "masked"]
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    facts = getattr(record, "facts", None)
+    return dict(facts) if isinstance(facts, dict) else {}
+
+
+class JsonFormatter(logging.Formatter):
+    """One line, one JSON object: time, level, service, logger, message, correlation_id, facts, fault."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; values that JSON does not know are written as text."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if correlation := correlation_id():
+            line["correlation_id"] = correlation
+        line.update(_facts(record))
+        if record.exc_info:
+            line["fault"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """One line for people: time, level, logger, message, then facts as key=value."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback below it where there is one."""
+        time = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        facts = _facts(record)
+        if correlation := correlation_id():
+            facts["correlation_id"] = correlation
+        tail = "".join(f" {key}={value}" for key, value in facts.items())
+        text = f"{time} {record.levelname:<7} {self._service} {record.name}: {record.getMessage()}{tail}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def configure(settings: Settings, service: str, stream: TextIO | None = None) -> None:
+    """Send every log line of the process to `stream`, standard error by default, in the format of the settings."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    json_lines = settings.log_format is LogFormat.JSON
+    handler.setFormatter(JsonFormatter(service) if json_lines else ConsoleFormatter(service))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.value)

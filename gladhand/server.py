@@ -1,0 +1,271 @@
+"""A service as a process: what it serves, what it runs beside, what it holds open, and how it starts and stops.
+
+Start: settings, resources in order, contracts checked, port bound, tasks started, health SERVING, ready file.
+Stop (SIGTERM, SIGINT, or a background task that died): health NOT_SERVING, no new calls, endless streams ended with
+UNAVAILABLE, calls in flight finished within the grace, tasks asked to return, resources closed in reverse order. A
+second signal ends the grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import grpc
+
+from gladhand import telemetry
+from gladhand.errors import StartRefused
+from gladhand.health import Health
+from gladhand.idempotency import IdempotencyStore, Once
+from gladhand.interceptors.admission import Admission
+from gladhand.interceptors.chain import Chain
+from gladhand.interceptors.unknown import UnknownMethods
+from gladhand.logging import configure
+from gladhand.readiness import Ready, remove_ready, write_ready
+from gladhand.reflection import add_reflection
+from gladhand.serving import Methods
+from gladhand.settings import Settings
+from gladhand.supervision import BackgroundTask, Supervisor, TaskDied
+
+__all__ = ["Running", "ServiceProcess"]
+
+S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
+V = TypeVar("V")
+
+_log = logging.getLogger(__name__)
+
+_REPORT_S = 60.0
+"""Seconds between two reports of the calls served."""
+
+EXIT_DRAINED, EXIT_DIED, EXIT_REFUSED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that serves."""
+
+    host: str
+    port: int
+    died: asyncio.Future[TaskDied]
+    """Resolves with the first background task that ended too early."""
+
+    @property
+    def target(self) -> str:
+        """Where a client finds it."""
+        return f"{self.host}:{self.port}"
+
+
+class ServiceProcess(Generic[S]):
+    """Puts one service together. Its `main.py` hands in `build`, which adds the parts; see `main` and `serving`."""
+
+    def __init__(self, name: str, settings: S, *, credentials: grpc.ServerCredentials | None = None) -> None:
+        """`name` is the service's name in logs, traces and the ready file; `credentials` turns TLS on."""
+        self.name = name
+        self.settings = settings
+        self._credentials = credentials
+        self._methods = Methods()
+        self._resources = AsyncExitStack()
+        self._tasks: list[tuple[str, BackgroundTask]] = []
+        self._supervisor: Supervisor | None = None
+        self._ports: dict[str, int] = {}
+        self._admissions: list[Admission] = []
+        self._once: Once | None = None
+        self._health: Health | None = None
+        self._server: grpc.aio.Server | None = None
+
+    async def enter(self, resource: AbstractAsyncContextManager[T]) -> T:
+        """Open a resource that the process holds until its end."""
+        return await self._resources.enter_async_context(resource)
+
+    def add_servicer(
+        self,
+        register: Callable[[V, Any], object],
+        servicer: V,
+        *,
+        own_idempotency: Iterable[str] | Literal[True] = (),
+    ) -> None:
+        """Serve `servicer`; `register` is the generated `add_…Servicer_to_server`.
+
+        `own_idempotency` names the methods that happen once per request id by themselves, True means all: for them no
+        first answer is kept, which saves two writes per call. A command that ends in one event is such: the event's id
+        follows from the request id.
+        """
+        self._methods.add(lambda server: register(servicer, server), own_idempotency)
+
+    def add_task(self, name: str, body: BackgroundTask) -> None:
+        """Run `body(stopping)` beside the server. It returns soon after `stopping` is set and never before."""
+        self._tasks.append((name, body))
+        if self._supervisor is not None:
+            self._supervisor.add(name, body)
+
+    def announce(self, protocol: str, port: int) -> None:
+        """Name a further port in the ready file, for example `http`. Call it while building."""
+        self._ports[protocol] = port
+
+    def use_idempotency(self, store: IdempotencyStore) -> None:
+        """Keep first answers in `store`. Needed where a method requires a request id and has no own idempotency."""
+        self._once = Once(store)
+
+    def admit(self, step: Admission) -> None:
+        """Add a step that may refuse calls before their request is read: authentication, throttling; in this order."""
+        self._admissions.append(step)
+
+    async def mark_serving(self, service: str | None = None, *, serving: bool) -> None:
+        """Report that a service (by full name), or everything, cannot serve for now, or can again."""
+        if self._health is not None:
+            await self._health.mark(service, serving=serving)
+
+    @asynccontextmanager
+    async def serving(self, build: Callable[[ServiceProcess[S]], Awaitable[None]]) -> AsyncIterator[Running]:
+        """Build and serve while the context lasts, then drain.
+
+        Raises ContractError where a served method declares no policy, StartRefused where the port is taken, and what
+        `build` raises; what was opened is closed again.
+        """
+        async with AsyncExitStack() as stack:
+            traces = stack.enter_context(telemetry.started(self.name, self.settings.otlp_endpoint))
+            stack.push_async_callback(self._resources.aclose)
+            await build(self)
+            chain = Chain(self.settings.slow_call_s, tuple(self._admissions))
+            self._health = Health(self._methods.services())
+            self._server, port = self._bind(chain, self._health, traces)
+            self._supervisor = supervisor = Supervisor()
+            for name, body in (*self._tasks, ("call report", self._reporter(chain))):
+                supervisor.add(name, body)
+            await self._server.start()
+            stack.push_async_callback(self._drain, chain, supervisor)
+            supervisor.start()
+            await self._health.mark(serving=True)
+            self._ports["grpc"] = port
+            self._report_ready()
+            yield Running(self.settings.host, port, supervisor.died)
+
+    async def run(self, build: Callable[[ServiceProcess[S]], Awaitable[None]]) -> int:
+        """Serve until a signal comes or a background task dies; return the exit code."""
+        asked, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, asked)
+        try:
+            async with self.serving(build) as running:
+                died: asyncio.Future[Any] = running.died
+                waiting = asyncio.ensure_future(asked.wait())
+                await asyncio.wait((waiting, died), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                fell = died.done()
+                _log.info("stopping", extra={"facts": {"why": "a background task died" if fell else "asked to"}})
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+        return EXIT_DIED if fell else EXIT_DRAINED
+
+    @classmethod
+    def main(cls, name: str, settings: type[S], build: Callable[[ServiceProcess[S]], Awaitable[None]]) -> int:
+        """Read the settings, run the process and return its exit code.
+
+        0: stopped when asked to. 1: a background task died, or the start failed. 2: the start was refused, by the
+        settings or by the contract; the reason is printed.
+        """
+        try:
+            values = settings.load()
+            configure(values, name)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                return runner.run(cls(name, values).run(build))
+        except StartRefused as error:
+            sys.stderr.write(f"{name} does not start: {error.message}\n")
+            return EXIT_REFUSED
+        except Exception:  # noqa: BLE001 - logged, and told by the exit code
+            _log.critical("the process failed", exc_info=True)
+            return EXIT_DIED
+
+    def _bind(self, chain: Chain, health: Health, traces: telemetry.Telemetry) -> tuple[grpc.aio.Server, int]:
+        size = self.settings.max_message_bytes
+        server = grpc.aio.server(
+            interceptors=tuple(traces.server_interceptors()),
+            maximum_concurrent_rpcs=self.settings.max_concurrent_calls,
+            options=(
+                # Two servers on one port would share its calls without anybody noticing.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_send_message_length", size),
+                ("grpc.max_receive_message_length", size),
+                ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+                # Our own clients ping every 30 s; whoever pings more often than every 10 s is cut off.
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ),
+        )
+        self._methods.register(server, chain, self._once)
+        health.add_to(server)
+        if self.settings.reflection:
+            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"))
+        server.add_generic_rpc_handlers((UnknownMethods(self._methods.services()),))
+        return server, self._bind_port(server)
+
+    def _bind_port(self, server: grpc.aio.Server) -> int:
+        address = f"{self.settings.host}:{self.settings.port}"
+        try:
+            if self._credentials is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise _taken(address) from error
+        if port == 0:
+            raise _taken(address)
+        return port
+
+    def _report_ready(self) -> None:
+        ready = Ready(self.name, os.getpid(), self.settings.host, dict(self._ports))
+        if self.settings.ready_file is not None:
+            write_ready(self.settings.ready_file, ready)
+        _log.info("serving", extra={"facts": {"host": ready.host, **{f"{k}_port": v for k, v in ready.ports.items()}}})
+
+    def _reporter(self, chain: Chain) -> BackgroundTask:
+        async def report(stopping: asyncio.Event) -> None:
+            loop = asyncio.get_running_loop()
+            while not stopping.is_set():
+                began = loop.time()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), _REPORT_S)
+                for facts in chain.tally.report(loop.time() - began):
+                    logging.getLogger("gladhand.calls").info("calls", extra={"facts": facts})
+
+        return report
+
+    async def _drain(self, chain: Chain, supervisor: Supervisor) -> None:
+        grace_s = self.settings.grace_s
+        if self.settings.ready_file is not None:
+            remove_ready(self.settings.ready_file)
+        if self._health is not None and self._server is not None:
+            await self._health.drain()
+            chain.streams.drain()
+            await self._server.stop(grace_s)
+        if self._once is not None:
+            await self._once.drain()
+        await supervisor.stop(grace_s)
+
+    def _on_signal(self, asked: asyncio.Event) -> None:
+        if asked.is_set() and self._server is not None:
+            _log.warning("asked a second time: calls in flight are broken off")
+            self._hurry = asyncio.ensure_future(self._server.stop(0))
+        asked.set()
+
+
+def _taken(address: str) -> StartRefused:
+    return StartRefused(f"cannot listen on {address}; set GLADHAND_PORT to a free port, or to 0 for any")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return cast(Callable[[], asyncio.AbstractEventLoop], uvloop.new_event_loop)
