@@ -1,0 +1,1 @@
+"""Fleet systems behind one port; `fleet_desk` is the embedded one."""
