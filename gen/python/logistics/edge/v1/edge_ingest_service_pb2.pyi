@@ -37,6 +37,8 @@ class _IngestOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IngestO
     """Known before; nothing changed."""
     INGEST_OUTCOME_REFUSED: _IngestOutcome.ValueType  # 3
     """Kept in quarantine with its reason."""
+    INGEST_OUTCOME_STORED: _IngestOutcome.ValueType  # 4
+    """Stored raw; the fleet system does not answer now, and the vehicle will be looked up as soon as it does."""
 
 class IngestOutcome(_IngestOutcome, metaclass=_IngestOutcomeEnumTypeWrapper):
     """What became of one sample."""
@@ -49,6 +51,8 @@ INGEST_OUTCOME_DUPLICATE: IngestOutcome.ValueType  # 2
 """Known before; nothing changed."""
 INGEST_OUTCOME_REFUSED: IngestOutcome.ValueType  # 3
 """Kept in quarantine with its reason."""
+INGEST_OUTCOME_STORED: IngestOutcome.ValueType  # 4
+"""Stored raw; the fleet system does not answer now, and the vehicle will be looked up as soon as it does."""
 Global___IngestOutcome: _TypeAlias = IngestOutcome  # noqa: Y015
 
 @_typing.final
@@ -307,7 +311,10 @@ class SubmitProofOfDeliveryRequest(_message.Message):
     """The system that sends the proof, for example `driver-app`. A subject token. Always set."""
     @_builtins.property
     def pod(self) -> _pod_pb2.ProofOfDelivery:
-        """The proof. Its artifacts are made from `files`; artifacts given here are ignored. `stop_id` is required."""
+        """The proof; its rules are checked after the gateway has filled it in. The gateway gives `pod_id` and `provenance`,
+        makes the artifacts from `files`, and adds the methods that these show; what is given of these here is ignored.
+        Always set.
+        """
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProofFile]:
