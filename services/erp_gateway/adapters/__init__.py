@@ -1,0 +1,1 @@
+"""One module family per ERP system; ``port`` says what each must offer."""

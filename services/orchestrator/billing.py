@@ -1,0 +1,119 @@
+"""What goes onto an invoice and into the ERP's delivery, from the order's own quantities (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gladhand import ids
+from logistics.erp.v1 import DeliveredLine
+from logistics.invoice.v1 import ChargeBasis, Invoice, InvoiceDirection, InvoiceKind, InvoiceLine
+from logistics.load.v1 import Load, StopKind, StopState
+from logistics.order.v1 import LineMovement, Order
+from logistics.type.v1 import Quantity
+from services.orchestrator.quantities import is_zero
+
+_DONE = frozenset({StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
+
+
+def invoice_id_of(order_id: str) -> str:
+    """Return the id of the one invoice for an order's goods: order, charge basis and kind decide it."""
+    return ids.derive(order_id, "invoice", "GOODS")
+
+
+def posting_latch(order: Order) -> str:
+    """Return the subject on which the server itself refuses a second posting of the order's goods."""
+    return f"logistics.effect.invoice.{order.region}.{order.order_id}.goods"
+
+
+def blank_invoice(order: Order) -> Invoice:
+    """Return the invoice of an order as far as it is known when billing begins."""
+    invoice = Invoice(
+        invoice_id=invoice_id_of(order.order_id),
+        direction=InvoiceDirection.INVOICE_DIRECTION_RECEIVABLE,
+        kind=InvoiceKind.INVOICE_KIND_INVOICE,
+        order_id=order.order_id,
+        load_ids=order.load_ids,
+        currency=order.currency,
+        erp_instance=order.erp_instance,
+        region=order.region,
+    )
+    invoice.bill_to.CopyFrom(order.bill_to if order.HasField("bill_to") else order.customer)
+    return invoice
+
+
+def drafted_invoice(order: Order, pod_ids: Sequence[str], loads: Iterable[Load]) -> Invoice:
+    """Return the invoice with one line for each order line of which something was accepted."""
+    stops = {
+        task.line_id: stop.stop_id
+        for load in loads
+        for stop in load.stops
+        if stop.kind == StopKind.STOP_KIND_DELIVERY
+        for task in stop.tasks
+        if task.order_id == order.order_id
+    }
+    invoice = blank_invoice(order)
+    invoice.pod_ids.extend(pod_ids)
+    for line in order.lines:
+        if is_zero(line.quantities.accepted):
+            continue
+        charged = InvoiceLine(
+            line_no=len(invoice.lines) + 1,
+            order_line_id=line.line_id,
+            charge_code=line.sku,
+            description=line.description,
+            basis=ChargeBasis.CHARGE_BASIS_GOODS,
+            quantity=line.quantities.accepted,
+            stop_id=stops.get(line.line_id, ""),
+            evidence_ids=pod_ids,
+        )
+        if line.HasField("unit_price"):
+            charged.unit_price.CopyFrom(line.unit_price)
+        invoice.lines.append(charged)
+    return invoice
+
+
+def delivered_lines(order: Order) -> list[DeliveredLine]:
+    """Return what became of every line of an order, for the ERP's goods shipments."""
+    lines = []
+    for line in order.lines:
+        quantities = line.quantities
+        nothing = Quantity(value="0", unit_code=quantities.ordered.unit_code)
+        delivered = DeliveredLine(
+            line_id=line.line_id, accepted=quantities.accepted if quantities.HasField("accepted") else nothing
+        )
+        if not is_zero(quantities.rejected):
+            delivered.rejected.CopyFrom(quantities.rejected)
+        lines.append(delivered)
+    return lines
+
+
+def invoiced_lines(invoice: Invoice) -> list[LineMovement]:
+    """Return what an invoice charges, by order line."""
+    return [
+        LineMovement(line_id=line.order_line_id, quantity=line.quantity)
+        for line in invoice.lines
+        if line.order_line_id
+    ]
+
+
+def lines_on(load: Load, order_id: str) -> list[str]:
+    """Return the lines of an order that a load delivers, each once."""
+    lines = (
+        task.line_id
+        for stop in load.stops
+        if stop.kind == StopKind.STOP_KIND_DELIVERY
+        for task in stop.tasks
+        if task.order_id == order_id
+    )
+    return list(dict.fromkeys(lines))
+
+
+def done_delivery_stops(load: Load, order_id: str) -> list[str]:
+    """Return the delivery stops of an order on a load at which the work is done."""
+    return [
+        stop.stop_id
+        for stop in load.stops
+        if stop.kind == StopKind.STOP_KIND_DELIVERY
+        and stop.state in _DONE
+        and any(task.order_id == order_id for task in stop.tasks)
+    ]

@@ -1,0 +1,68 @@
+"""Opening exceptions: one cause opens one exception, however often it is seen."""
+
+from __future__ import annotations
+
+from gladhand import ids
+from gladhand.decider import Rejected
+from logistics.exception.v1 import Detection, Exception, ExceptionKind, OpenException, Severity
+from services.orchestrator.journal import Cause, Journal
+
+_CRITICAL = frozenset(
+    {
+        ExceptionKind.EXCEPTION_KIND_ERP_POSTING_FAILED,
+        ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK,
+        ExceptionKind.EXCEPTION_KIND_BREAKDOWN,
+        ExceptionKind.EXCEPTION_KIND_DUPLICATE_INVOICE,
+        ExceptionKind.EXCEPTION_KIND_RETRACTED_AFTER_USE,
+    }
+)
+
+
+def exception_id_of(kind: ExceptionKind, subject_id: str, detail: str = "") -> str:
+    """Return the id of the one exception of a kind about a subject.
+
+    `subject_id` is the UUID of an order, load, stop or message; `detail` tells apart several of a kind about it.
+    """
+    return ids.derive(subject_id, "exception", ExceptionKind.Name(kind), detail)
+
+
+async def open_exception(  # noqa: PLR0913 - each keyword is one field of the exception
+    journal: Journal,
+    kind: ExceptionKind,
+    message: str,
+    cause: Cause,
+    *,
+    subject_id: str,
+    detail: str = "",
+    order_id: str = "",
+    load_id: str = "",
+    stop_id: str = "",
+    invoice_id: str = "",
+    vehicle_id: str = "",
+    evidence: tuple[str, ...] = (),
+) -> str:
+    """Open an exception and return its id; one that is open already is left as it is.
+
+    One that was closed meanwhile stays closed: the same cause is not told twice.
+    """
+    exception_id = exception_id_of(kind, subject_id, detail)
+    exception = Exception(
+        exception_id=exception_id,
+        kind=kind,
+        severity=Severity.SEVERITY_CRITICAL if kind in _CRITICAL else Severity.SEVERITY_WARNING,
+        detected_by=Detection.DETECTION_RULE,
+        message=message[:4000],
+        order_id=order_id,
+        load_id=load_id,
+        stop_id=stop_id,
+        invoice_id=invoice_id,
+        vehicle_id=vehicle_id,
+        evidence_ids=evidence,
+        region=cause.region,
+    )
+    try:
+        await journal.exception(exception_id, OpenException(exception=exception), cause.step("exception", exception_id))
+    except Rejected as refusal:
+        if refusal.reason not in {"ALREADY_EXISTS", "REFERENCE_CONFLICT", "TRANSITION_NOT_ALLOWED"}:
+            raise
+    return exception_id

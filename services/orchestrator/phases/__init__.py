@@ -1,0 +1,1 @@
+"""What each process needs next, as pure functions of state."""

@@ -1,0 +1,1 @@
+"""The processes: the only code that performs what phases ask for."""

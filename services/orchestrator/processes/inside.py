@@ -1,0 +1,189 @@
+"""The steps of fulfilment that are one command to one aggregate of ours."""
+
+from __future__ import annotations
+
+from gladhand.bus.port import AlreadyTaken, Bus
+from gladhand.decider import Rejected
+from logistics.exception.v1 import ExceptionKind
+from logistics.invoice.v1 import (
+    ApproveInvoice as ApproveInvoiceWish,
+)
+from logistics.invoice.v1 import (
+    BeginPosting as BeginPostingWish,
+)
+from logistics.invoice.v1 import (
+    BlockInvoice,
+    GateCheck,
+    GateCheckKind,
+    GateResult,
+)
+from logistics.invoice.v1 import (
+    DraftInvoice as DraftInvoiceWish,
+)
+from logistics.invoice.v1 import (
+    OpenInvoice as OpenInvoiceWish,
+)
+from logistics.invoice.v1 import (
+    ReleaseInvoice as ReleaseInvoiceWish,
+)
+from logistics.order.v1 import (
+    CloseOrder as CloseOrderWish,
+)
+from logistics.order.v1 import (
+    ConcludeOrderValidation,
+    ConfirmOrderCancel,
+    OpenOrderReview,
+    RecordOrderInvoice,
+    ReleaseOrderBilling,
+)
+from services.orchestrator.billing import (
+    blank_invoice,
+    drafted_invoice,
+    invoice_id_of,
+    invoiced_lines,
+    posting_latch,
+)
+from services.orchestrator.deciders import fulfilment
+from services.orchestrator.exceptions import exception_id_of
+from services.orchestrator.journal import POLICY_VERSION, Cause, Journal
+from services.orchestrator.phases.fulfilment import (
+    ApproveInvoice,
+    Begin,
+    BeginPosting,
+    CloseOrder,
+    ConcludeValidation,
+    ConfirmCancel,
+    DraftInvoice,
+    Finish,
+    Inside,
+    OpenInvoice,
+    OpenReview,
+    RecordInvoice,
+    ReleaseBilling,
+    ReleaseInvoice,
+    Situation,
+)
+from services.orchestrator.processes.outside import posting_key
+
+
+class Duplicate(Exception):
+    """Another invoice already holds the posting of the order's goods."""
+
+
+class GateShut(Exception):
+    """The billing gate refused; the invoice says why, and a change of the facts asks again."""
+
+
+class InsideSteps:
+    """Performs inside steps. Raises Rejected, Duplicate, GateShut and what the log raises."""
+
+    def __init__(self, journal: Journal, bus: Bus) -> None:
+        self._journal = journal
+        self._bus = bus
+
+    async def perform(self, step: Inside, s: Situation, cause: Cause, pod_ids: tuple[str, ...]) -> None:
+        """Perform one step on the order of a situation."""
+        match step:
+            case Begin() | Finish():
+                await self._process(step, s, cause)
+            case ConcludeValidation() | OpenReview() | ConfirmCancel() | CloseOrder() | RecordInvoice():
+                await self._order(step, s, cause)
+            case ReleaseBilling():
+                await self._gate(s, cause)
+            case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting():
+                await self._invoice(step, s, cause, pod_ids)
+
+    async def _process(self, step: Begin | Finish, s: Situation, cause: Cause) -> None:
+        order_id = s.order.order_id
+        wish = fulfilment.Begin(order_id) if isinstance(step, Begin) else fulfilment.Finish(step.outcome)
+        await self._journal.fulfilment(order_id, wish, cause)
+
+    async def _order(
+        self,
+        step: ConcludeValidation | OpenReview | ConfirmCancel | CloseOrder | RecordInvoice,
+        s: Situation,
+        cause: Cause,
+    ) -> None:
+        order_id = s.order.order_id
+        wish: ConcludeOrderValidation | OpenOrderReview | ConfirmOrderCancel | CloseOrderWish | RecordOrderInvoice
+        match step:
+            case ConcludeValidation():
+                wish = ConcludeOrderValidation()
+            case OpenReview():
+                kind = ExceptionKind.Value(f"EXCEPTION_KIND_{step.reason}")
+                wish = OpenOrderReview(
+                    reason=step.reason, decided=step.decided, exception_id=exception_id_of(kind, order_id, "0")
+                )
+            case ConfirmCancel():
+                wish = ConfirmOrderCancel(reason="no load carries the order any more")
+            case CloseOrder():
+                wish = CloseOrderWish(reason=step.reason)
+            case RecordInvoice():
+                wish = _invoice_record(s)
+        await self._journal.order(order_id, wish, cause)
+
+    async def _gate(self, s: Situation, cause: Cause) -> None:
+        checks = [
+            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_QUIET_PERIOD, result=GateResult.GATE_RESULT_PASS),
+            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE, result=GateResult.GATE_RESULT_NOT_APPLICABLE),
+            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_REFERENCES, result=GateResult.GATE_RESULT_PASS),
+        ]
+        wish = ReleaseOrderBilling(checks=checks, policy_version=POLICY_VERSION)
+        try:
+            await self._journal.order(s.order.order_id, wish, cause)
+        except Rejected as refusal:
+            kind = _GATE_OF_REASON.get(refusal.reason)
+            if kind is None:
+                raise
+            failed = GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=refusal.message[:2000])
+            block = BlockInvoice(checks=[failed], hold_ids=s.order.hold_ids)
+            await self._journal.invoice(invoice_id_of(s.order.order_id), block, cause.step("block"))
+            raise GateShut(refusal.message) from refusal
+
+    async def _invoice(
+        self,
+        step: OpenInvoice | ReleaseInvoice | DraftInvoice | ApproveInvoice | BeginPosting,
+        s: Situation,
+        cause: Cause,
+        pod_ids: tuple[str, ...],
+    ) -> None:
+        invoice_id = invoice_id_of(s.order.order_id)
+        wish: OpenInvoiceWish | ReleaseInvoiceWish | DraftInvoiceWish | ApproveInvoiceWish | BeginPostingWish
+        match step:
+            case OpenInvoice():
+                wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
+            case ReleaseInvoice():
+                wish = ReleaseInvoiceWish(policy_version=POLICY_VERSION)
+            case DraftInvoice():
+                wish = DraftInvoiceWish(invoice=drafted_invoice(s.order, pod_ids, s.loads))
+            case ApproveInvoice():
+                wish = ApproveInvoiceWish(reason="every check of the gate passed")
+            case BeginPosting():
+                await self._claim(s, invoice_id)
+                wish = BeginPostingWish(posting_key=posting_key(invoice_id))
+        await self._journal.invoice(invoice_id, wish, cause)
+
+    async def _claim(self, s: Situation, invoice_id: str) -> None:
+        try:
+            await self._bus.claim(posting_latch(s.order), invoice_id.encode(), message_id=invoice_id)
+        except AlreadyTaken as error:
+            holder = await self._bus.claimed(posting_latch(s.order))
+            # A claim older than the dedupe window is answered as taken although it is our own.
+            if holder is None or holder.payload != invoice_id.encode():
+                raise Duplicate("another invoice already bills the goods of this order") from error
+
+
+_GATE_OF_REASON = {
+    "HOLD_BLOCKS": GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD,
+    "POD_MISSING": GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED,
+    "QUANTITY_EXCEEDED": GateCheckKind.GATE_CHECK_KIND_QUANTITIES,
+    "TRANSITION_NOT_ALLOWED": GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL,
+}
+
+
+def _invoice_record(s: Situation) -> RecordOrderInvoice:
+    assert s.invoice is not None, "the phase asks for this only where there is an invoice"
+    wish = RecordOrderInvoice(invoice_id=s.invoice.invoice_id, lines=invoiced_lines(s.invoice))
+    if s.invoice.references:
+        wish.erp_invoice.CopyFrom(s.invoice.references[-1])
+    return wish
