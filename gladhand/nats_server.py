@@ -91,18 +91,27 @@ class NatsServer:
         """Where the server writes its log."""
         return self.directory / "nats-server.log"
 
-    def start(self, within_s: float = 30.0) -> Self:
-        """Start and wait until JetStream has recovered its streams. Raises StartRefused with the end of the log."""
-        if self.pid is not None:
-            return self
+    def prepare(self) -> list[str]:
+        """Write the configuration and return the command line that serves it, for who starts the process by himself.
+
+        Raises StartRefused where there is no server to start.
+        """
         ports = self.directory / "ports"
         shutil.rmtree(ports, ignore_errors=True)
         ports.mkdir(parents=True)
         config = self.directory / "nats-server.conf"
         config.write_text(self._config(), encoding="utf-8")
+        return [str(find_binary()), "-c", str(config)]
+
+    def start(self, within_s: float = 30.0) -> Self:
+        """Start and wait until JetStream has recovered its streams. Raises StartRefused with the end of the log."""
+        if self.pid is not None:
+            return self
+        line = self.prepare()
+        ports = self.directory / "ports"
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [find_binary(), "-c", config], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                line, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
         deadline = time.monotonic() + within_s
         while not self._ready(ports):

@@ -1,0 +1,136 @@
+"""Which processes make up the mesh of one machine, with what environment, in which order (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gladhand.cli.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One process. `once` steps end by themselves and must succeed; the others run until they are stopped.
+
+    `after` names steps that must be ready first. A server is ready when its `ready_file` names its own pid and its gRPC
+    health says SERVING on `grpc_port`, and `http` answers below 500; what is unset is not asked.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    once: bool = False
+    ready_file: Path | None = None
+    grpc_port: int | None = None
+    http: str | None = None
+    ready_within_s: float = 60.0
+    stop_within_s: float = 12.0
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshPlan:
+    """The steps in the order in which they are listed; they are stopped in the reverse one."""
+
+    region: str
+    root: Path
+    steps: tuple[Step, ...]
+
+
+def mesh_plan(home: Home, root: Path, python: str, region: str, ports: Mapping[str, int]) -> MeshPlan:
+    """The plan of the whole mesh: JetStream, the ERP, and the four services in `root`."""
+    steps = (*_engine(home, python, ports), *_erp(home, python, ports), *_services(home, python, region, ports))
+    return MeshPlan(region, root, steps)
+
+
+def _engine(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+    monitoring = f"http://127.0.0.1:{ports['nats_monitoring']}"
+    nats = Step(
+        "nats",
+        (
+            python, "-m", "gladhand.cli.mesh.engine", "serve", str(home.data("nats")),
+            str(ports["nats"]), str(ports["nats_monitoring"]),
+        ),
+        http=f"{monitoring}/healthz",
+        stop_within_s=20.0,
+        address=_nats_url(ports),
+    )  # fmt: skip
+    streams = Step(
+        "streams", (python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports)), after=("nats",), once=True
+    )
+    return nats, streams
+
+
+def _erp(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+    where = ("--home", str(home.data("tryton")), "--cache", str(home.cache / "tryton"))
+    url = f"http://127.0.0.1:{ports['tryton']}"
+    build = Step(
+        "tryton_build", (python, "-m", "deploy.tryton", "build", *where), once=True, ready_within_s=900.0
+    )
+    tryton = Step(
+        "tryton",
+        (python, "-m", "deploy.tryton", "serve", *where, "--port", str(ports["tryton"])),
+        after=("tryton_build",),
+        http=f"{url}/",
+        ready_within_s=120.0,
+        stop_within_s=25.0,
+        address=url,
+    )
+    return build, tryton
+
+
+def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+    def service(name: str, after: tuple[str, ...], own: Mapping[str, str], address: str = "") -> Step:
+        return Step(
+            name,
+            (python, "-m", f"services.{name}.main"),
+            {
+                "GLADHAND_NATS_URL": _nats_url(ports),
+                "GLADHAND_MONITORING_URL": f"http://127.0.0.1:{ports['nats_monitoring']}",
+                "GLADHAND_REGION": region,
+                "GLADHAND_PORT": str(ports[name]),
+                "GLADHAND_READY_FILE": str(home.ready_file(name)),
+                "GLADHAND_DATA_DIR": str(home.data(name)),
+                "GLADHAND_CLOCK": "warp",
+                **own,
+            },
+            after=after,
+            ready_file=home.ready_file(name),
+            grpc_port=ports[name],
+            address=address or f"127.0.0.1:{ports[name]}",
+        )
+
+    target = {name: f"127.0.0.1:{ports[name]}" for name in ("orchestrator", "erp_gateway", "fleet_gateway")}
+    return (
+        service("fleet_gateway", ("streams",), {"GLADHAND_FLEET_SEED": "deploy/fleet/denver.toml"}),
+        service(
+            "erp_gateway",
+            ("streams", "tryton"),
+            {
+                "GLADHAND_TRYTON_URL": f"http://127.0.0.1:{ports['tryton']}",
+                "GLADHAND_TRYTON_CREDENTIALS": str(home.data("tryton") / "credentials.json"),
+                "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
+            },
+        ),
+        service(
+            "orchestrator",
+            ("streams",),
+            {"GLADHAND_ERP_TARGET": target["erp_gateway"], "GLADHAND_FLEET_TARGET": target["fleet_gateway"]},
+        ),
+        service(
+            "edge_gateway",
+            ("streams",),
+            {
+                "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
+                "GLADHAND_FLEET_TARGET": target["fleet_gateway"],
+                "GLADHAND_HTTP_PORT": str(ports["edge_http"]),
+            },
+            address=f"http://127.0.0.1:{ports['edge_http']}",
+        ),
+    )
+
+
+def _nats_url(ports: Mapping[str, int]) -> str:
+    return f"nats://127.0.0.1:{ports['nats']}"
