@@ -11,6 +11,7 @@ from google.protobuf.descriptor import FileDescriptor
 
 from gladhand import telemetry
 from gladhand.calls import CORRELATION_KEY, correlation_id, remaining
+from gladhand.errors import DeadlineExceeded
 from gladhand.policy import DEFAULT_TIMEOUT_S, MethodContract, read_contracts
 from gladhand.service_config import service_config_json
 from gladhand.statuses import from_rpc_error
@@ -38,7 +39,8 @@ async def channel(
 
     `files` are the descriptors whose services will be called (`orchestrator_service_pb2.DESCRIPTOR`): their policies
     decide deadlines and repetition. Every call carries the correlation id in force and ends by the deadline in force,
-    or sooner by its own `timeout` or the policy's. Raises ContractError where a method has no policy.
+    or sooner by its own `timeout` or the policy's; one that begins after the deadline raises DeadlineExceeded at once.
+    Raises ContractError where a method has no policy.
     """
     contracts = read_contracts(service for file in files for service in file.services_by_name.values())
     options = (
@@ -110,6 +112,8 @@ class _Channel:
             left = remaining()
             if left is not None and (limit is None or left < limit):
                 limit = left
+                if left <= 0:
+                    raise DeadlineExceeded(f"no time left to call {method}", metadata={"method": method})
             correlation = correlation_id()
             if correlation:
                 metadata = (*(metadata or ()), (CORRELATION_KEY, correlation))

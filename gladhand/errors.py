@@ -1,4 +1,6 @@
-"""What can go wrong, by how much a caller knows. Pure: nothing here knows gRPC, HTTP or the log.
+"""What can go wrong, by how much a caller knows (pure).
+
+Nothing here knows gRPC, HTTP or the log.
 
     GladhandError                what every error below is
     ├── StartRefused             a process does not start; printed for the operator, never sent to a caller

@@ -54,12 +54,14 @@ class Health(health_pb2_grpc.HealthServicer):
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Yield the status, and again whenever it changes, until the server drains."""
         told: int | None = None
-        while not (self._draining and told is not None):
+        while True:
             status = self._status(request.service)
             if status != told:
                 told = status
                 yield _Status(status=status)
                 continue
+            if self._draining:
+                return
             # Nothing else runs between the look above and this wait, so no change is missed.
             async with self._moved:
                 await self._moved.wait()

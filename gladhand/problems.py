@@ -1,4 +1,4 @@
-"""Errors as they travel over HTTP: problem documents (RFC 9457), media type `application/problem+json`. Pure."""
+"""Errors as they travel over HTTP: problem documents (RFC 9457), `application/problem+json` (pure)."""
 
 from __future__ import annotations
 

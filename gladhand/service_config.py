@@ -1,4 +1,4 @@
-"""The gRPC service config of a contract: which calls a client repeats by itself, how often, how long. Pure."""
+"""The gRPC service config of a contract: which calls a client repeats by itself, how often, how long (pure)."""
 
 from __future__ import annotations
 

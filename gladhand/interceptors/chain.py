@@ -165,6 +165,7 @@ def _reader(contract: MethodContract) -> Callable[[Call, Any], Any]:
 
 
 def _request_id(message: Any) -> str:
+    """Return the request id in lower case, and have the request say it so: the same id in capitals is the same."""
     given: str = message.request_id
     if not _UUID(given):
         raise InvalidArgument(
@@ -173,7 +174,10 @@ def _request_id(message: Any) -> str:
             remedy="give a new UUID for each new request, and the same one when repeating it",
             rule="request_id.required",
         )
-    return given.lower()
+    canonical = given.lower()
+    if canonical != given:
+        message.request_id = canonical
+    return canonical
 
 
 def _kept(contract: MethodContract, inner: Unary, once: Once) -> Unary:

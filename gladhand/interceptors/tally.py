@@ -1,4 +1,4 @@
-"""How many calls each method answered, how and how fast: counted per call, logged now and then. Pure."""
+"""How many calls each method answered, how and how fast: counted per call, logged now and then (pure)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,101 @@
+"""A contract, a servicer and a process for tests of the serving runtime."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import buf.validate.validate_pb2  # noqa: F401 - the trial contract imports it
+from grpc_tools import protoc
+
+import logistics.contract.v1.method_pb2
+import logistics.contract.v1.sensitivity_pb2  # noqa: F401 - the trial contract imports it
+from gladhand.calls import current_call
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+
+
+@cache
+def compiled() -> tuple[Any, Any]:
+    """Compile the trial contracts once; return the messages and the stubs of the first."""
+    out = mkdtemp(prefix="trial-")
+    arguments = [
+        "protoc",
+        f"-I{HERE}",
+        f"-I{ROOT / 'proto'}",
+        f"-I{ROOT / 'third_party' / 'proto'}",
+        f"-I{Path(protoc.__file__).parent / '_proto'}",
+        f"--python_out={out}",
+        f"--grpc_python_out={out}",
+        "trial.proto",
+        "careless.proto",
+    ]
+    assert protoc.main(arguments) == 0
+    sys.path.insert(0, out)
+    try:
+        return importlib.import_module("trial_pb2"), importlib.import_module("trial_pb2_grpc")
+    finally:
+        sys.path.remove(out)
+
+
+@cache
+def careless() -> tuple[Any, Any]:
+    """Return the messages and stubs of the contract whose methods lack their policy."""
+    out = str(Path(compiled()[0].__file__).parent)
+    sys.path.insert(0, out)
+    try:
+        return importlib.import_module("careless_pb2"), importlib.import_module("careless_pb2_grpc")
+    finally:
+        sys.path.remove(out)
+
+
+@dataclass
+class Trial:
+    """A servicer whose behaviour a test sets."""
+
+    on_read: Callable[[Any], Awaitable[Any]] | None = None
+    on_write: Callable[[Any], Awaitable[Any]] | None = None
+    on_watch: Callable[[Any], AsyncIterator[Any]] | None = None
+    calls: list[Any] = field(default_factory=list)
+    """The call in force at each invocation."""
+
+    async def Read(self, request: Any, context: Any) -> Any:
+        self.calls.append(current_call())
+        if self.on_read is not None:
+            return await self.on_read(request)
+        return compiled()[0].ReadResponse(text=f"read {request.name}")
+
+    async def Write(self, request: Any, context: Any) -> Any:
+        self.calls.append(current_call())
+        if self.on_write is not None:
+            return await self.on_write(request)
+        return compiled()[0].WriteResponse(count=len(self.calls))
+
+    Append = Write
+
+    async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.calls.append(current_call())
+        if self.on_watch is not None:
+            async for answer in self.on_watch(request):
+                yield answer
+            return
+        for number in range(request.to):
+            yield compiled()[0].ReadResponse(count=number)
+
+    Watch = Count
+
+    async def Gather(self, requests: AsyncIterator[Any], context: Any) -> Any:
+        self.calls.append(current_call())
+        names = [request.name async for request in requests]
+        return compiled()[0].WriteResponse(count=len(names))
+
+    async def Talk(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            yield compiled()[0].ReadResponse(text=request.name)
