@@ -85,7 +85,8 @@ async def test_a_refusal_names_32_violations_at_most(bare: Any) -> None:
 async def test_bytes_that_are_no_message_are_refused_with_the_type_wanted(running: Any) -> None:
     async with grpc.aio.insecure_channel(running.target) as plain:
         for path in ("/trial.v1.TrialService/Read", "/trial.v1.TrialService/Write"):
-            error = await refused(plain.unary_unary(path)(b"\xff\xff\xff\xff"))
+            send: Any = plain.unary_unary(path)
+            error = await refused(send(b"\xff\xff\xff\xff"))
             assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert details(error)["ErrorInfo"].reason == "MALFORMED_MESSAGE"
             assert "trial.v1." in details(error)["ErrorInfo"].metadata["type"]
@@ -93,7 +94,8 @@ async def test_bytes_that_are_no_message_are_refused_with_the_type_wanted(runnin
 
 async def test_an_unknown_method_is_refused_with_what_is_served(running: Any) -> None:
     async with grpc.aio.insecure_channel(running.target) as plain:
-        error = await refused(plain.unary_unary("/trial.v1.TrialService/Vanish")(b""))
+        send: Any = plain.unary_unary("/trial.v1.TrialService/Vanish")
+        error = await refused(send(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "trial.v1.TrialService" in str(error.details())
     assert details(error)["ErrorInfo"].reason == "METHOD_UNKNOWN"

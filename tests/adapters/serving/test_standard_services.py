@@ -76,6 +76,7 @@ async def test_reflection_answers_in_both_versions(running: Any, version: str) -
 async def test_reflection_can_be_turned_off(serve: Any) -> None:
     running = await serve(reflection=False)
     async with grpc.aio.insecure_channel(running.target) as plain:
+        ask: Any = plain.unary_unary("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await plain.unary_unary("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(b"")
+            await ask(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
