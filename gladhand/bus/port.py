@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -60,8 +60,8 @@ class Delivery:
     stored_time: datetime
     attempt: int = 1
     """1 on the first attempt, counted across restarts."""
-    redriven: bool = False
-    """Whether an operator sent it again from the dead letters."""
+    redrives: int = 0
+    """How often an operator has sent it again from the dead letters."""
 
     @property
     def message_id(self) -> str:
@@ -165,6 +165,8 @@ class Entry:
     key: str
     value: bytes
     revision: int
+    deleted: bool = False
+    """Only ever true in `KeyValue.watch`."""
 
 
 class KeyValue(Protocol):
@@ -194,10 +196,10 @@ class KeyValue(Protocol):
         """Return the keys that have a value, sorted."""
         ...
 
-    def watch(self, key: str = ">") -> AsyncIterator[Entry | None]:
+    def watch(self, key: str = ">") -> AsyncGenerator[Entry | None]:
         """Iterate the values of matching keys, the present ones first, then None once, then every change.
 
-        A deletion comes as an Entry with an empty value. Never ends; close the iterator when leaving it.
+        A deletion comes as an Entry that says so. Never ends; close the iterator when leaving it.
         """
         ...
 
@@ -287,6 +289,10 @@ class Bus(Protocol):
 
     async def claimed(self, subject: str) -> Delivery | None:
         """Return the message that holds a latch, or None where it is open."""
+        ...
+
+    async def remove(self, stream: str, sequence: int) -> bool:
+        """Delete one message of a stream that allows it; return whether it was there. Never used on events."""
         ...
 
     async def subscribe(self, subscription: Subscription) -> Consumer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -103,7 +103,7 @@ class JetStreamEventStore:
 
     def read_all(
         self, stream: str, *, start: int = 1, filters: Sequence[str] = (), follow: bool = False
-    ) -> AsyncIterator[StoredMessage]:
+    ) -> AsyncGenerator[StoredMessage]:
         """Iterate a stream through a pull window; see `EventStore.read_all`."""
         return replay(self._connection, stream, start=start, filters=filters, follow=follow, patience=self._patience)
 

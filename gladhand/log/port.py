@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -102,7 +102,7 @@ class EventStore(Protocol):
 
     def read_all(
         self, stream: str, *, start: int = 1, filters: Sequence[str] = (), follow: bool = False
-    ) -> AsyncIterator[StoredMessage]:
+    ) -> AsyncGenerator[StoredMessage]:
         """Iterate a stream's messages from sequence `start`, in order.
 
         Ends at the message that was newest when the iteration began; with `follow` it never ends and waits for more.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ class _Broken(Exception):
 
 async def replay(
     connection: Client, stream: str, *, start: int, filters: Sequence[str], follow: bool, patience: Patience
-) -> AsyncIterator[StoredMessage]:
+) -> AsyncGenerator[StoredMessage]:
     """Iterate a stream; see `EventStore.read_all`. Raises Unavailable where it cannot go on."""
     position = start
     last: int | None = None
@@ -99,7 +99,7 @@ class _Cursor:
         await self._feed.open()
         return last
 
-    async def messages(self, last: int | None) -> AsyncIterator[StoredMessage]:
+    async def messages(self, last: int | None) -> AsyncGenerator[StoredMessage]:
         """Yield messages up to sequence `last`; None never ends. Raises _Broken where one is missing."""
         feed = self._feed
         if feed is None:

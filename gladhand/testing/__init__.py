@@ -1,0 +1,9 @@
+"""The test kit: a broker in memory, a clock that stands still, given-when-then for deciders, waiters and fixtures."""
+
+from gladhand.testing.clock import VirtualClock
+from gladhand.testing.given import Given, given
+from gladhand.testing.memory import MemoryBroker, MemoryEventStore
+from gladhand.testing.memory_bus import MemoryBus
+from gladhand.testing.waiting import eventually
+
+__all__ = ["Given", "MemoryBroker", "MemoryBus", "MemoryEventStore", "VirtualClock", "eventually", "given"]

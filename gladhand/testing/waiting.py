@@ -1,0 +1,34 @@
+"""Waiting for a condition with a deadline, instead of sleeping and hoping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL_S = 0.01
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], within: float = 10.0, what: str = "") -> T:
+    """Return the first truthy answer of `condition`, a plain or async function, asked again and again.
+
+    Raises AssertionError with the last answer after `within` seconds. An AssertionError inside the condition counts as
+    a no; other errors pass through.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    while True:
+        answer: T | AssertionError
+        try:
+            asked = condition()
+            answer = await asked if inspect.isawaitable(asked) else asked
+            if answer:
+                return answer
+        except AssertionError as error:
+            answer = error
+        if loop.time() > end:
+            raise AssertionError(f"{what or 'the condition'} did not come true in {within} s; last: {answer!r}")
+        await asyncio.sleep(_POLL_S)
