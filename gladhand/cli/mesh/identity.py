@@ -39,7 +39,9 @@ class Identity:
 def start_mark(pid: int) -> str | None:
     """When the process started, as text to compare; None where it does not run."""
     if sys.platform != "linux":
-        done = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
         state, _, started = done.stdout.strip().partition(" ")
         return None if not started or state.startswith("Z") else started.strip()
     try:

@@ -66,9 +66,7 @@ def _engine(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ..
 def _erp(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
     where = ("--home", str(home.data("tryton")), "--cache", str(home.cache / "tryton"))
     url = f"http://127.0.0.1:{ports['tryton']}"
-    build = Step(
-        "tryton_build", (python, "-m", "deploy.tryton", "build", *where), once=True, ready_within_s=900.0
-    )
+    build = Step("tryton_build", (python, "-m", "deploy.tryton", "build", *where), once=True, ready_within_s=900.0)
     tryton = Step(
         "tryton",
         (python, "-m", "deploy.tryton", "serve", *where, "--port", str(ports["tryton"])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import urllib.error
 import urllib.request
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -40,9 +41,9 @@ def answers_http(url: str) -> bool:
 async def serves_grpc(target: str) -> bool:
     """Whether the health service there says SERVING."""
     async with grpc.aio.insecure_channel(target) as channel:
-        request = health_pb2.HealthCheckRequest()
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=_ASK_S)
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_ASK_S)
         except grpc.aio.AioRpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gladhand.cli.home import Home
 from gladhand.cli.mesh.child import Child, trim
@@ -89,7 +90,7 @@ class Supervisor:
         self._publish()
         return came_up
 
-    async def _until(self, work: asyncio.Future[object]) -> None:
+    async def _until(self, work: asyncio.Future[Any]) -> None:
         """Wait for the work or for the stop, whichever comes first."""
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)

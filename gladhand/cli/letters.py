@@ -1,0 +1,96 @@
+"""Dead letters, read from and replayed to the log."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gladhand.bus.connection import ConnectionSettings, connected
+from gladhand.bus.deadletters import DeadLetter, DeadLetters
+from gladhand.bus.jetstream import JetStreamBus
+from gladhand.cli.failure import Exit, Failure
+from gladhand.cli.output import print_json, screen, table
+from gladhand.clock import SystemClock
+from gladhand.errors import NotFound
+from gladhand.log.jetstream import JetStreamEventStore
+
+
+async def show_all(nats_url: str, consumer: str | None, limit: int, as_json: bool) -> None:
+    """List them, oldest first."""
+    async with _letters(nats_url) as letters:
+        found = await letters.list(consumer, limit)
+    if as_json:
+        print_json([_as_dict(letter, whole=False) for letter in found])
+        return
+    if not found:
+        print("no dead letters")
+        return
+    rows = [
+        (each.letter_id, each.consumer, each.subject, each.attempts, f"{each.last_seen:%Y-%m-%d %H:%M:%S}", each.reason)
+        for each in found
+    ]
+    screen().print(table(("#letter", "consumer", "subject", "#attempts", "last attempt", "reason"), rows))
+    print("look at one: gladhand dead-letters show LETTER   replay: gladhand dead-letters replay LETTER")
+
+
+async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
+    """Show one with its headers and content. Raises Failure where it is not there."""
+    async with _letters(nats_url) as letters:
+        letter = await _get(letters, letter_id)
+    fields = _as_dict(letter, whole=True)
+    if as_json:
+        print_json(fields)
+        return
+    screen().print(table(("field", "value"), [(key, value) for key, value in fields.items() if value not in ("", {})]))
+
+
+async def replay(nats_url: str, numbers: Sequence[int], as_json: bool) -> None:
+    """Replay each. Raises Failure at the first that is not there; those before it are replayed."""
+    done: list[DeadLetter] = []
+    async with _letters(nats_url) as letters:
+        for number in numbers:
+            await _get(letters, number)
+            done.append(await letters.replay(number))
+            if not as_json:
+                print(f"letter {number} went back to {done[-1].consumer}")
+    if as_json:
+        print_json([_as_dict(letter, whole=False) for letter in done])
+
+
+async def _get(letters: DeadLetters, number: int) -> DeadLetter:
+    try:
+        return await letters.get(number)
+    except NotFound as error:
+        raise Failure(f"no dead letter {number}", "list them: gladhand dead-letters list", Exit.NOT_FOUND) from error
+
+
+@asynccontextmanager
+async def _letters(nats_url: str) -> AsyncIterator[DeadLetters]:
+    async with connected(ConnectionSettings(servers=(nats_url,), name="gladhand-cli")) as connection:
+        yield DeadLetters(JetStreamBus(connection, SystemClock()), JetStreamEventStore(connection, source="cli"))
+
+
+def _as_dict(letter: DeadLetter, *, whole: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "letter": letter.letter_id,
+        "consumer": letter.consumer,
+        "reason": letter.reason,
+        "poison": letter.poison,
+        "attempts": letter.attempts,
+        "redrives": letter.redrives,
+        "first_seen": letter.first_seen.isoformat(),
+        "last_seen": letter.last_seen.isoformat(),
+        "subject": letter.subject,
+        "stream": letter.stream,
+        "sequence": letter.sequence,
+        "message_id": letter.message_id,
+    }
+    if whole:
+        fields["headers"] = dict(letter.headers)
+        try:
+            fields["payload"] = letter.payload.decode("ascii")
+        except UnicodeDecodeError:
+            fields["payload_base64"] = base64.b64encode(letter.payload).decode()
+    return fields
