@@ -82,8 +82,17 @@ def _initialise(home: Home, admin_password: str) -> None:
         file.write(admin_password + "\n")
     done = subprocess.run(
         [
-            str(home.script("trytond-admin")), "-c", str(home.config), "-d", DATABASE, "-u", *MODULES,
-            "--activate-dependencies", "--email", ADMIN_EMAIL, "--password",
+            str(home.script("trytond-admin")),
+            "-c",
+            str(home.config),
+            "-d",
+            DATABASE,
+            "-u",
+            *MODULES,
+            "--activate-dependencies",
+            "--email",
+            ADMIN_EMAIL,
+            "--password",
         ],  # fmt: skip
         env={**os.environ, "TRYTONPASSFILE": str(password_file)},
         capture_output=True,

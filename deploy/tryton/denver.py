@@ -188,12 +188,44 @@ CUSTOMERS: Final = (
 )
 
 PRODUCTS: Final = (
-    Product("WATER24", "Spring water, case of 24", Decimal("9.60"), Decimal("12.5"), Decimal("18"), {"HAM": 4000, "BAN": 4000}),
-    Product("FLOUR25", "Bread flour, 25 kg bag", Decimal("21.50"), Decimal("25.2"), Decimal("40"), {"HAM": 2000, "BAN": 2000}),
-    Product("COFFEE5", "Coffee beans, 5 kg bag", Decimal("74.00"), Decimal("5.1"), Decimal("14"), {"HAM": 1500, "BAN": 1500}),
-    Product("PAPERA4", "Copy paper A4, box of 5", Decimal("32.40"), Decimal("12.6"), Decimal("16"), {"HAM": 3000, "BAN": 3000}),
-    Product("GLOVESM", "Nitrile gloves M, carton of 10", Decimal("58.90"), Decimal("6.8"), Decimal("31"), {"HAM": 1200, "BAN": 1200}),
-    Product("TENT3X3", "Event tent 3 x 3 m", Decimal("245.00"), Decimal("28"), Decimal("120"), {"HAM": 400, "BAN": 200}),
+    Product(
+        "WATER24",
+        "Spring water, case of 24",
+        Decimal("9.60"),
+        Decimal("12.5"),
+        Decimal("18"),
+        {"HAM": 4000, "BAN": 4000},
+    ),
+    Product(
+        "FLOUR25",
+        "Bread flour, 25 kg bag",
+        Decimal("21.50"),
+        Decimal("25.2"),
+        Decimal("40"),
+        {"HAM": 2000, "BAN": 2000},
+    ),
+    Product(
+        "COFFEE5", "Coffee beans, 5 kg bag", Decimal("74.00"), Decimal("5.1"), Decimal("14"), {"HAM": 1500, "BAN": 1500}
+    ),
+    Product(
+        "PAPERA4",
+        "Copy paper A4, box of 5",
+        Decimal("32.40"),
+        Decimal("12.6"),
+        Decimal("16"),
+        {"HAM": 3000, "BAN": 3000},
+    ),
+    Product(
+        "GLOVESM",
+        "Nitrile gloves M, carton of 10",
+        Decimal("58.90"),
+        Decimal("6.8"),
+        Decimal("31"),
+        {"HAM": 1200, "BAN": 1200},
+    ),
+    Product(
+        "TENT3X3", "Event tent 3 x 3 m", Decimal("245.00"), Decimal("28"), Decimal("120"), {"HAM": 400, "BAN": 200}
+    ),
     # Scarce on purpose: an order for more than these must be refused.
     Product("GENSET2", "Generator 2 kW", Decimal("890.00"), Decimal("24.5"), Decimal("90"), {"HAM": 2}),
     Product("HEATER9", "Patio heater 9 kW", Decimal("310.00"), Decimal("21"), Decimal("150"), {}),

@@ -77,7 +77,9 @@ class OrderDesk:
     async def __aenter__(self) -> OrderDesk:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.session.close()
 
     async def place(self, request: SaleRequest) -> PlacedSale:

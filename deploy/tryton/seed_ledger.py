@@ -51,7 +51,14 @@ async def seed_company(session: TrytonSession) -> Company:
     )
     (currency,) = await session.create(
         "currency.currency",
-        {"code": CURRENCY, "numeric_code": "840", "name": "US Dollar", "symbol": "$", "rounding": Decimal("0.01"), "digits": 2},
+        {
+            "code": CURRENCY,
+            "numeric_code": "840",
+            "name": "US Dollar",
+            "symbol": "$",
+            "rounding": Decimal("0.01"),
+            "digits": 2,
+        },
     )
     await session.create(
         "currency.currency.rate", {"currency": currency, "date": dt.date(2000, 1, 1), "rate": Decimal(1)}
@@ -139,9 +146,7 @@ async def _seed_fiscal_year(session: TrytonSession, company: int, year: int) -> 
 
 
 async def _seed_category(session: TrytonSession, company: Company) -> int:
-    tax_account = await only(
-        session, "account.account", [("company", "=", company.company), ("code", "=", "6.3.6")]
-    )
+    tax_account = await only(session, "account.account", [("company", "=", company.company), ("code", "=", "6.3.6")])
     (tax,) = await session.create(
         "account.tax",
         {

@@ -31,8 +31,7 @@ def write_config(home: Home) -> None:
     """Write ``trytond.conf``; a new database file must exist (empty) before Tryton opens it, which this also sees to."""
     home.database.parent.mkdir(parents=True, exist_ok=True)
     home.config.write_text(
-        f"[database]\nuri = sqlite://\npath = {home.database.parent}\n\n"
-        "[session]\nmax_age = 2592000\n",
+        f"[database]\nuri = sqlite://\npath = {home.database.parent}\n\n[session]\nmax_age = 2592000\n",
         "utf-8",
     )
 
@@ -132,7 +131,9 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 

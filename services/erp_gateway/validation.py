@@ -6,13 +6,12 @@ One check per kind at least; a failed check names its reason, the line, and what
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from decimal import Decimal
 
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2
-
 from services.erp_gateway.adapters.port import OrderFacts
+from services.erp_gateway.translation import reference_value
 
 SHORTEST_SERVICE = dt.timedelta(minutes=15)
 """A delivery window with less time left than this cannot be served."""
@@ -40,13 +39,6 @@ def checks_of(order: order_pb2.Order, facts: OrderFacts, now: dt.datetime) -> li
         order_pb2.ValidationCheck(kind=kind, result=order_pb2.CHECK_RESULT_PASS) for kind in _KINDS if kind not in bad
     ]
     return failed + passed
-
-
-def reference_value(
-    references: Iterable[reference_pb2.ExternalReference], kind: reference_pb2.ReferenceType.ValueType, raw_type: str = ""
-) -> str:
-    """The value of the first reference of a kind; empty where there is none."""
-    return next((r.value for r in references if r.type == kind and r.raw_type == raw_type), "")
 
 
 def _fail(

@@ -46,10 +46,16 @@ class SaleCondition(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class SaleReading:
-    """A sale as it stands. ``order`` is set where READY, ``problem`` where UNREADABLE."""
+    """A sale as it stands. ``order`` is set where READY, ``problem`` where UNREADABLE.
+
+    ``number`` is the ERP's order number, empty where the sale is gone. ``stamp`` changes with every change of the sale
+    or of a document behind it, and with nothing else.
+    """
 
     sale: str
     condition: SaleCondition
+    number: str = ""
+    stamp: str = ""
     order: order_pb2.Order | None = None
     content_sha256: str = ""
     problem: str = ""
@@ -122,7 +128,10 @@ class ErpAdapter(Protocol):
         ...
 
     async def redrive_stuck(self, older_than: timedelta) -> list[str]:
-        """Push on sales that a crash of the ERP left between two states; return their names. Raises Unavailable."""
+        """Push on sales that a crash of the ERP left between two states; return their numbers.
+
+        Raises FailedPrecondition (ERP_REFUSED) where the ERP does not let the gateway do it, Unavailable.
+        """
         ...
 
     async def order_facts(self, order: order_pb2.Order) -> OrderFacts:

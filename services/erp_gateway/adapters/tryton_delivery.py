@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from gladhand.errors import FailedPrecondition
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
-
 from services.erp_gateway.adapters.tryton_delivery_plan import (
     DeliveryPlan,
     TooMuchAcceptedError,
@@ -194,7 +193,9 @@ class DeliveryPoster:
                 await note_once(self._session, f"{_SHIPMENT},{shipment.id}", key, "\n".join(lines))
 
     def _answer(self, sale: SaleSnapshot, request: erp.PostDeliveryRequest) -> erp.PostDeliveryResponse:
-        units = {name: moves[0].unit for name in (ln.line_id for ln in request.lines) if (moves := moves_of(sale, name))}
+        units = {
+            name: moves[0].unit for name in (ln.line_id for ln in request.lines) if (moves := moves_of(sale, name))
+        }
         shipped = shipped_quantities(sale, [line.line_id for line in request.lines])
         return erp.PostDeliveryResponse(
             references=[

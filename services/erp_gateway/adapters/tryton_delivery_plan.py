@@ -14,6 +14,7 @@ from decimal import Decimal
 from services.erp_gateway.adapters.tryton_order import open_shipments
 from services.erp_gateway.adapters.tryton_snapshot import MoveRow, SaleSnapshot
 
+
 class UnknownLineError(ValueError):
     """A line that the sale does not have; the message names it."""
 
@@ -65,7 +66,8 @@ def plan_delivery(sale: SaleSnapshot, accepted: Mapping[str, Decimal]) -> Delive
     for move in live_moves(sale):
         if move.id not in quantities:
             quantities |= _share(str(move.line), [move], Decimal(0))
-    complete, cancel = [], []
+    complete: list[int] = []
+    cancel: list[int] = []
     live = open_shipments(sale)
     for shipment in live:
         if shipment.state == "done":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gladhand import errors
-
 from services.erp_gateway.adapters import tryton_errors as tryton
 
 _LOGIN_RETRY_S = 30.0

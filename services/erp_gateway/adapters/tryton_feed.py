@@ -60,9 +60,7 @@ async def _moves(session: TrytonSession, since: dt.datetime) -> _Found:
 async def _shipments(session: TrytonSession, since: dt.datetime) -> _Found:
     rows = await _all(session, "stock.shipment.out", [("last_modified_at", ">", since)], ["outgoing_moves.sale"])
     return [
-        (sale, f"stock.shipment.out,{row['id']}", row["last_modified_at"])
-        for row in rows
-        for sale in _sales_of(row)
+        (sale, f"stock.shipment.out,{row['id']}", row["last_modified_at"]) for row in rows for sale in _sales_of(row)
     ]
 
 
@@ -73,9 +71,7 @@ async def _addresses(session: TrytonSession, since: dt.datetime) -> _Found:
     if not rows:
         return []
     stamps = {
-        row["id"]: max(
-            [row["last_modified_at"], *(m["last_modified_at"] for m in row["contact_mechanisms."] or [])]
-        )
+        row["id"]: max([row["last_modified_at"], *(m["last_modified_at"] for m in row["contact_mechanisms."] or [])])
         for row in rows
     }
     waiting = [("delivery_address", "in", sorted(stamps)), ("state", "=", "waiting")]

@@ -15,7 +15,6 @@ from typing import Any
 from gladhand.errors import Conflict, FailedPrecondition, Unavailable
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
-
 from services.erp_gateway.adapters.tryton_invoice_check import (
     InvoiceLineRow,
     accepted_by_sale_line,
@@ -99,9 +98,7 @@ class InvoicePoster:
         rows = await self._session.read("account.invoice.line", sorted(invoice["lines"]), _LINE_FIELDS)
         return [invoice_line(row) for row in rows if row["type"] == "line"]
 
-    def _compare(
-        self, invoice: dict[str, Any], rows: list[InvoiceLineRow], request: erp.PostInvoiceRequest
-    ) -> None:
+    def _compare(self, invoice: dict[str, Any], rows: list[InvoiceLineRow], request: erp.PostInvoiceRequest) -> None:
         wrong = differences(rows, accepted_by_sale_line(request.invoice.lines))
         if not wrong:
             return

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from logistics.invoice.v1 import invoice_pb2
-
 from services.erp_gateway.adapters.tryton_units import money, quantity
 
 

@@ -11,14 +11,13 @@ from gladhand.errors import NotFound
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2
-
 from services.erp_gateway.adapters.port import KnownPlace, OrderFacts
 from services.erp_gateway.adapters.tryton_order import WAREHOUSE_REFERENCE, location
 from services.erp_gateway.adapters.tryton_reading import read_addresses
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
-from services.erp_gateway.adapters.tryton_stock import Demand, left_after
 from services.erp_gateway.adapters.tryton_units import money, number, quantity
-from services.erp_gateway.validation import reference_value
+from services.erp_gateway.promising import Demand, left_after
+from services.erp_gateway.translation import reference_value
 
 _EVEN_CLOSED = {"active_test": False}
 
@@ -36,9 +35,7 @@ class MasterReader:
         code = reference_value(order.customer.references, reference_pb2.REFERENCE_TYPE_PARTY)
         party = await self._party(code)
         sale = await self._sale(order)
-        warehouse = reference_value(
-            order.ship_from.references, reference_pb2.REFERENCE_TYPE_OTHER, WAREHOUSE_REFERENCE
-        )
+        warehouse = reference_value(order.ship_from.references, reference_pb2.REFERENCE_TYPE_OTHER, WAREHOUSE_REFERENCE)
         skus = list(dict.fromkeys(line.sku for line in order.lines))
         stock = await self._stock(warehouse, skus, today)
         return OrderFacts(
@@ -70,12 +67,8 @@ class MasterReader:
         addresses = await read_addresses(self._session, row["addresses"])
         party = erp.Customer(code=code, active=bool(row["active"]))
         party.party.name = row["name"] or code
-        party.party.references.add(
-            system=self._instance, type=reference_pb2.REFERENCE_TYPE_PARTY, value=row["code"]
-        )
-        party.party.email = next(
-            (m["value"] for m in row["contact_mechanisms."] or [] if m["type"] == "email"), ""
-        )
+        party.party.references.add(system=self._instance, type=reference_pb2.REFERENCE_TYPE_PARTY, value=row["code"])
+        party.party.email = next((m["value"] for m in row["contact_mechanisms."] or [] if m["type"] == "email"), "")
         if row.get("credit_limit_amount") is not None:
             party.credit_limit.CopyFrom(money(row["credit_limit_amount"], company["currency."]["code"]))
         invoicing = {a["id"] for a in row["addresses."] or [] if a["invoice"] and not a["delivery"]}
@@ -179,7 +172,8 @@ class MasterReader:
             on_hand={row["code"]: number(row["quantity"] or 0) for row in products},
             units={row["code"]: row["default_uom."]["symbol"] for row in products},
             demands=[
-                Demand(row["sale"] or 0, row["product."]["code"], number(row["internal_quantity"] or 0)) for row in moves
+                Demand(row["sale"] or 0, row["product."]["code"], number(row["internal_quantity"] or 0))
+                for row in moves
             ],
         )
 

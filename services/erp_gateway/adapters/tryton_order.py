@@ -10,14 +10,12 @@ hard); without one it is the shipping date from midnight to midnight in the comp
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import re
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2, time_pb2
-
 from services.erp_gateway.adapters.tryton_snapshot import AddressRow, LineRow, MoveRow, SaleSnapshot, ShipmentRow
 from services.erp_gateway.adapters.tryton_units import money, quantity, volume, weight
 
@@ -65,11 +63,6 @@ def order_from_sale(sale: SaleSnapshot, erp_instance: str, region: str) -> order
     if not order.lines:
         raise UntranslatableSaleError(f"sale {sale.number} has no line that is shipped from a warehouse")
     return order
-
-
-def content_digest(order: order_pb2.Order) -> str:
-    """SHA-256 of an order's content, the same for the same content."""
-    return hashlib.sha256(order.SerializeToString(deterministic=True)).hexdigest()
 
 
 def open_shipments(sale: SaleSnapshot) -> tuple[ShipmentRow, ...]:
@@ -148,9 +141,7 @@ def _line(
     address = shipments[moves[0].shipment].address
     if address != sale.shipment_address and address in sale.addresses:
         line.ship_to.CopyFrom(location(sale.addresses[address], sale.time_zone, erp_instance))
-    line.references.append(
-        _reference(erp_instance, reference_pb2.REFERENCE_TYPE_SALES_ORDER_LINE, str(row.id))
-    )
+    line.references.append(_reference(erp_instance, reference_pb2.REFERENCE_TYPE_SALES_ORDER_LINE, str(row.id)))
     numbers = sorted({shipments[move.shipment].number or "" for move in moves} - {""})
     line.references.extend(_reference(erp_instance, reference_pb2.REFERENCE_TYPE_DELIVERY_ORDER, n) for n in numbers)
     return line

@@ -67,7 +67,7 @@ class Presses:
                 self._doubts.pop(order, None)
                 try:
                     yield
-                except AmbiguousError:
+                except (AmbiguousError, asyncio.CancelledError):  # a caller that gave up leaves the same doubt
                     self._doubts[order] = self._now() + self._policy.doubt_s
                     raise
         finally:
@@ -82,16 +82,17 @@ class Presses:
         return [row["state"] for row in await self._session.read(model, ids, ["state"])]
 
     async def press(self, model: str, button: str, ids: Sequence[int], reached: Collection[str]) -> list[str]:
-        """Press ``button`` on all ``ids`` at once unless all are in a ``reached`` state; return the states read back.
+        """Press ``button`` on those of ``ids`` that are in no ``reached`` state, at once; return all states read back.
 
         Raises what the server raised where the states show that nothing came of it, and ``UserWarningRaised`` for a
         warning that is not on the list.
         """
         states = await self.states(model, ids)
-        if all(state in reached for state in states):
+        due = [record for record, state in zip(ids, states, strict=True) if state not in reached]
+        if not due:
             return states
         try:
-            await self._acknowledging(model, button, ids)
+            await self._acknowledging(model, button, due)
         except (AmbiguousError, UserError, ServerFaultError) as error:
             states = await self._after(error, model, ids, reached)
             if not all(state in reached for state in states):
@@ -112,9 +113,7 @@ class Presses:
                 acknowledged.add(warning.name)
                 await self._session.model("res.user.warning", "skip", warning.name, False)
 
-    async def _after(
-        self, error: TrytonError, model: str, ids: Sequence[int], reached: Collection[str]
-    ) -> list[str]:
+    async def _after(self, error: TrytonError, model: str, ids: Sequence[int], reached: Collection[str]) -> list[str]:
         """The states after a failure; a lost answer is given time to come true.
 
         A refusal is looked at once: "you can not call do" on a record that is done only says that it is done already.

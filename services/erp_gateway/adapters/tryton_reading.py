@@ -24,10 +24,10 @@ _SALE = (
 )  # fmt: skip
 _LINE = (
     "sale", "type", "quantity", "unit.symbol", "unit_price", "product", "product.code", "product.name", "product.type",
-    "product.weight", "product.weight_uom.symbol", "product.volume", "product.volume_uom.symbol",
+    "product.weight", "product.weight_uom.symbol", "product.volume", "product.volume_uom.symbol", "last_modified_at",
 )  # fmt: skip
-_SHIPMENT = ("number", "reference", "state", "delivery_address", "effective_date", "outgoing_moves")
-_MOVE = ("origin", "shipment", "quantity", "unit.symbol", "state")
+_SHIPMENT = ("number", "reference", "state", "delivery_address", "effective_date", "outgoing_moves", "last_modified_at")
+_MOVE = ("origin", "shipment", "quantity", "unit.symbol", "state", "last_modified_at")
 _ADDRESS = (
     "party", "attn", "street", "city", "subdivision.code", "postal_code", "country.code", "contact_mechanisms.type",
     "contact_mechanisms.value",
@@ -105,7 +105,15 @@ def _snapshot(
         warehouse=warehouse
         and WarehouseRow(sale["warehouse"], warehouse["code"] or "", warehouse["name"], warehouse["address"]),
         shipment_address=sale["shipment_address"],
-        last_modified=sale["last_modified_at"],
+        stamp=max(
+            row["last_modified_at"]
+            for row in (
+                sale,
+                *own_shipments,
+                *(row for row in lines if row["sale"] == sale["id"]),
+                *(row for row in moves if row["id"] in move_ids),
+            )
+        ),
         lines=tuple(
             _line(row) for record in sale["lines"] for row in lines if row["id"] == record and row["type"] == "line"
         ),

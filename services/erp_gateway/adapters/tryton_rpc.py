@@ -36,7 +36,17 @@ _LOGIN_HOLD_BASE_S = 2.0
 _LOGIN_HOLD_CAP_S = 120.0
 
 _READ_METHODS = frozenset(
-    {"search", "read", "search_read", "search_count", "fields_get", "get_preferences", "get_id", "on_change", "default_get"}
+    {
+        "search",
+        "read",
+        "search_read",
+        "search_count",
+        "fields_get",
+        "get_preferences",
+        "get_id",
+        "on_change",
+        "default_get",
+    }
 )
 
 
@@ -114,7 +124,9 @@ class TrytonSession:
         safe = method in _READ_METHODS
 
         async def once() -> JSON:
-            return await self._authorized(f"model.{model}.{method}", [*params, {**self._preferences, **(context or {})}])
+            return await self._authorized(
+                f"model.{model}.{method}", [*params, {**self._preferences, **(context or {})}]
+            )
 
         return await self._with_retry(once, safe=safe)
 
@@ -145,7 +157,9 @@ class TrytonSession:
         by_id = {row["id"]: row for row in rows}
         return [by_id[record_id] for record_id in ids if record_id in by_id]
 
-    async def create(self, model: str, *values: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> list[int]:
+    async def create(
+        self, model: str, *values: Mapping[str, Any], context: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """Create records. Runs no on_change: every needed value must be given (A.4 rule 1)."""
         ids: list[int] = await self.model(model, "create", [dict(value) for value in values], context=context)
         return ids
@@ -280,9 +294,7 @@ class TrytonSession:
             )
         return self._http
 
-    async def _post(
-        self, method: str, params: Sequence[object], *, authorization: str | None, database: bool
-    ) -> JSON:
+    async def _post(self, method: str, params: Sequence[object], *, authorization: str | None, database: bool) -> JSON:
         path = f"/{quote(self._login.database)}/rpc/" if database else "/rpc/"
         headers = {"Authorization": authorization} if authorization else {}
         body = encode_call(next(self._ids), method, params)

@@ -83,7 +83,7 @@ class ShipmentRow:
 
 @dataclass(frozen=True, slots=True)
 class SaleSnapshot:
-    """A sale with its lines, moves, shipments and addresses, read in one go."""
+    """A sale with its lines, moves, shipments and addresses, read in one go; ``stamp`` is the newest change of any."""
 
     id: int
     number: str | None
@@ -99,7 +99,7 @@ class SaleSnapshot:
     party_name: str
     warehouse: WarehouseRow | None
     shipment_address: int | None
-    last_modified: dt.datetime
+    stamp: dt.datetime
     lines: tuple[LineRow, ...]
     moves: tuple[MoveRow, ...]
     shipments: tuple[ShipmentRow, ...]

@@ -45,7 +45,7 @@ class UnknownUnitError(ValueError):
     """A unit symbol of the ERP that has no Recommendation 20 code here; the message names it and the remedy."""
 
 
-def number(value: float | int | Decimal) -> Decimal:
+def number(value: float | Decimal) -> Decimal:
     """A number of the ERP as an exact decimal."""
     return value if isinstance(value, Decimal) else Decimal(str(value))
 
@@ -56,11 +56,13 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def quantity(value: float | int | Decimal, symbol: str) -> quantity_pb2.Quantity:
+def quantity(value: float | Decimal, symbol: str) -> quantity_pb2.Quantity:
     """An amount in a unit of the ERP. Raises ``UnknownUnitError``."""
     code = _REC20.get(symbol)
     if code is None:
-        raise UnknownUnitError(f"the ERP's unit {symbol!r} has no UN/ECE Recommendation 20 code; sell in one of {sorted(_REC20)}")
+        raise UnknownUnitError(
+            f"the ERP's unit {symbol!r} has no UN/ECE Recommendation 20 code; sell in one of {sorted(_REC20)}"
+        )
     return quantity_pb2.Quantity(value=plain(number(value)), unit_code=code)
 
 
