@@ -34,6 +34,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from logistics.error.v1.error_reason_pb2 import ErrorReason
+
 __all__ = [
     "AlreadyExists",
     "Ambiguous",
@@ -168,6 +170,7 @@ class NotFound(GladhandError):
     """The thing that the request names does not exist, or not for this caller."""
 
     code = "NOT_FOUND"
+    default_reason = "NOT_FOUND"
 
     def __init__(
         self,
@@ -180,11 +183,13 @@ class NotFound(GladhandError):
     ) -> None:
         """`resource_type` is a noun of the contract (`order`), `resource_name` its id.
 
-        The reason is ORDER_NOT_FOUND for an order, and so on; pass `reason` where the contract has another.
+        The reason is ORDER_NOT_FOUND for an order, and so on; NOT_FOUND for what the contract has no reason of.
         """
+        own = f"{resource_type.upper()}_NOT_FOUND"
+        usual = own if f"ERROR_REASON_{own}" in ErrorReason.keys() else "NOT_FOUND"  # noqa: SIM118 - no mapping
         super().__init__(
             message or f"no {resource_type} {resource_name!r}",
-            reason=reason or f"{resource_type.upper()}_NOT_FOUND",
+            reason=reason or usual,
             metadata=metadata if metadata is not None else {f"{resource_type}_id": resource_name},
         )
         self.resource_type = resource_type
@@ -195,7 +200,7 @@ class AlreadyExists(GladhandError):
     """The thing to be made exists with other content."""
 
     code = "ALREADY_EXISTS"
-    default_reason = "REFERENCE_CONFLICT"
+    default_reason = "ALREADY_EXISTS"
 
 
 class RequestIdReused(AlreadyExists):
@@ -262,7 +267,7 @@ class ResourceFull(_Retryable):
     """A limit or a store is exhausted; somebody must make room, or the caller must slow down."""
 
     code = "RESOURCE_EXHAUSTED"
-    default_reason = "LOG_FULL"
+    default_reason = "RESOURCE_FULL"
 
 
 class Unavailable(_Retryable):
@@ -299,7 +304,7 @@ class Unsupported(GladhandError):
     """The method, or the choice that the request makes, is not offered."""
 
     code = "UNIMPLEMENTED"
-    default_reason = "METHOD_UNKNOWN"
+    default_reason = "NOT_SUPPORTED"
 
 
 class Internal(GladhandError):

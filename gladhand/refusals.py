@@ -39,8 +39,9 @@ CODES = {
     "DEADLINE_EXCEEDED": "DEADLINE_EXCEEDED",
     "CANCELLED": "CANCELLED",
     "UNAUTHENTICATED": "UNAUTHENTICATED",
-    "METHOD_UNKNOWN": "UNIMPLEMENTED",
-    "TOO_MANY_CALLS": "RESOURCE_EXHAUSTED",
+    "RESOURCE_FULL": "RESOURCE_EXHAUSTED",
+    "NOT_FOUND": "NOT_FOUND",
+    "ALREADY_EXISTS": "ALREADY_EXISTS",
 }
 """The status that each ErrorReason travels as, as its comment in the contract says.
 

@@ -130,7 +130,7 @@ def _not_found(status: Status, _info: details_pb2.ErrorInfo) -> GladhandError:
 
 def _already_exists(status: Status, info: details_pb2.ErrorInfo) -> GladhandError:
     if info.reason == errors.RequestIdReused.default_reason:
-        return errors.RequestIdReused(info.metadata["request_id"], info.metadata["first_sha256"])
+        return errors.RequestIdReused(info.metadata.get("request_id", ""), info.metadata.get("first_sha256", ""))
     return errors.AlreadyExists(status.message)
 
 

@@ -98,7 +98,7 @@ async def test_an_unknown_method_is_refused_with_what_is_served(running: Any) ->
         error = await refused(send(b""))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "trial.v1.TrialService" in str(error.details())
-    assert details(error)["ErrorInfo"].reason == "METHOD_UNKNOWN"
+    assert details(error)["ErrorInfo"].reason == "NOT_SUPPORTED"
 
 
 async def test_a_message_above_the_limit_is_refused(serve: Any) -> None:
