@@ -973,6 +973,64 @@ class ListVehiclesResponse(_message.Message):
 Global___ListVehiclesResponse: _TypeAlias = ListVehiclesResponse  # noqa: Y015
 
 @_typing.final
+class SetVehicleStatusRequest(_message.Message):
+    """Changes whether a vehicle may be used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Makes the call happen once. UUID."""
+    vehicle_id: _builtins.str
+    """The vehicle."""
+    status: _vehicle_pb2.VehicleStatus.ValueType
+    """What it may be used for from now on."""
+    reason: _builtins.str
+    """Why, for people. Always set."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        status: _vehicle_pb2.VehicleStatus.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "status", b"status", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVehicleStatusRequest: _TypeAlias = SetVehicleStatusRequest  # noqa: Y015
+
+@_typing.final
+class SetVehicleStatusResponse(_message.Message):
+    """The vehicle after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VEHICLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def vehicle(self) -> _vehicle_pb2.Vehicle:
+        """The vehicle, with its status now."""
+
+    def __init__(
+        self,
+        *,
+        vehicle: _vehicle_pb2.Vehicle | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["vehicle", b"vehicle"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["vehicle", b"vehicle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVehicleStatusResponse: _TypeAlias = SetVehicleStatusResponse  # noqa: Y015
+
+@_typing.final
 class GetDriverRequest(_message.Message):
     """Asks for a driver."""
 

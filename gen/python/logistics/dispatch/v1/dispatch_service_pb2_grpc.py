@@ -98,6 +98,11 @@ class DispatchServiceStub:
                 request_serializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesRequest.SerializeToString,
                 response_deserializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesResponse.FromString,
                 _registered_method=True)
+        self.SetVehicleStatus = channel.unary_unary(
+                '/logistics.dispatch.v1.DispatchService/SetVehicleStatus',
+                request_serializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusRequest.SerializeToString,
+                response_deserializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusResponse.FromString,
+                _registered_method=True)
         self.GetDriver = channel.unary_unary(
                 '/logistics.dispatch.v1.DispatchService/GetDriver',
                 request_serializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.GetDriverRequest.SerializeToString,
@@ -212,6 +217,14 @@ class DispatchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetVehicleStatus(self, request, context):
+        """Takes a vehicle out of service or puts it back. A vehicle on a load can only be taken out of service: it has broken
+        down, and its load is reassigned by another call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDriver(self, request, context):
         """Gives one driver. Personal fields are in the answer: readers mask them.
         """
@@ -295,6 +308,11 @@ def add_DispatchServiceServicer_to_server(servicer, server):
                     servicer.ListVehicles,
                     request_deserializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesRequest.FromString,
                     response_serializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesResponse.SerializeToString,
+            ),
+            'SetVehicleStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetVehicleStatus,
+                    request_deserializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusRequest.FromString,
+                    response_serializer=logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusResponse.SerializeToString,
             ),
             'GetDriver': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDriver,
@@ -640,6 +658,33 @@ class DispatchService:
             '/logistics.dispatch.v1.DispatchService/ListVehicles',
             logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesRequest.SerializeToString,
             logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.ListVehiclesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetVehicleStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.dispatch.v1.DispatchService/SetVehicleStatus',
+            logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusRequest.SerializeToString,
+            logistics_dot_dispatch_dot_v1_dot_dispatch__service__pb2.SetVehicleStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,10 @@ class DispatchServiceStub:
     """Gives one vehicle."""
     ListVehicles: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListVehiclesRequest, _dispatch_service_pb2.ListVehiclesResponse]
     """Lists vehicles by id."""
+    SetVehicleStatus: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.SetVehicleStatusRequest, _dispatch_service_pb2.SetVehicleStatusResponse]
+    """Takes a vehicle out of service or puts it back. A vehicle on a load can only be taken out of service: it has broken
+    down, and its load is reassigned by another call.
+    """
     GetDriver: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetDriverRequest, _dispatch_service_pb2.GetDriverResponse]
     """Gives one driver. Personal fields are in the answer: readers mask them."""
     ListDrivers: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListDriversRequest, _dispatch_service_pb2.ListDriversResponse]
@@ -121,6 +125,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Gives one vehicle."""
     ListVehicles: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListVehiclesRequest, _dispatch_service_pb2.ListVehiclesResponse]  # type: ignore[assignment]
     """Lists vehicles by id."""
+    SetVehicleStatus: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.SetVehicleStatusRequest, _dispatch_service_pb2.SetVehicleStatusResponse]  # type: ignore[assignment]
+    """Takes a vehicle out of service or puts it back. A vehicle on a load can only be taken out of service: it has broken
+    down, and its load is reassigned by another call.
+    """
     GetDriver: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.GetDriverRequest, _dispatch_service_pb2.GetDriverResponse]  # type: ignore[assignment]
     """Gives one driver. Personal fields are in the answer: readers mask them."""
     ListDrivers: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ListDriversRequest, _dispatch_service_pb2.ListDriversResponse]  # type: ignore[assignment]
@@ -240,6 +248,16 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ListVehiclesResponse, _abc.Awaitable[_dispatch_service_pb2.ListVehiclesResponse]]:
         """Lists vehicles by id."""
+
+    @_abc_1.abstractmethod
+    def SetVehicleStatus(
+        self,
+        request: _dispatch_service_pb2.SetVehicleStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispatch_service_pb2.SetVehicleStatusResponse, _abc.Awaitable[_dispatch_service_pb2.SetVehicleStatusResponse]]:
+        """Takes a vehicle out of service or puts it back. A vehicle on a load can only be taken out of service: it has broken
+        down, and its load is reassigned by another call.
+        """
 
     @_abc_1.abstractmethod
     def GetDriver(
