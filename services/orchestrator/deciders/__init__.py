@@ -1,0 +1,1 @@
+"""The aggregates of the orchestrator: one pure module each, with its State and its DECIDER."""
