@@ -18,7 +18,10 @@ from services.erp_gateway.adapters.tryton_errors import TrytonError
 
 def main() -> int:
     """Run one command; 0 on success, 1 with a message on stderr. ``serve`` does not return."""
-    arguments = _parse()
+    return _run(_parse())
+
+
+def _run(arguments: argparse.Namespace) -> int:
     root = arguments.home.resolve()
     home = Home(root=root, cache=(arguments.cache or arguments.home).resolve())
     started = time.monotonic()
@@ -36,7 +39,7 @@ def main() -> int:
     _result(arguments, {"url": url, "database": DATABASE, "credentials": str(home.credentials)})
     _progress(f"serving on {url}/{DATABASE}")
     sys.stdout.flush()
-    become_server(home, arguments.port)
+    return become_server(home, arguments.port)
 
 
 def _parse() -> argparse.Namespace:

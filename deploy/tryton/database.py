@@ -93,7 +93,7 @@ def _initialise(home: Home, admin_password: str) -> None:
             "--email",
             ADMIN_EMAIL,
             "--password",
-        ],  # fmt: skip
+        ],
         env={**os.environ, "TRYTONPASSFILE": str(password_file)},
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from services.erp_gateway.adapters.tryton_errors import AmbiguousError
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession, WizardForm
@@ -74,7 +74,7 @@ class OrderDesk:
     def __init__(self, url: str, database: str, password: str, user: str = "order_clerk") -> None:
         self.session = TrytonSession(TrytonLogin(url, database, user, password))
 
-    async def __aenter__(self) -> OrderDesk:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from deploy.tryton.layout import DATABASE, Home
 
@@ -28,7 +28,7 @@ class ServerStartError(Exception):
 
 
 def write_config(home: Home) -> None:
-    """Write ``trytond.conf``; a new database file must exist (empty) before Tryton opens it, which this also sees to."""
+    """Write ``trytond.conf`` and make the directory of the database file."""
     home.database.parent.mkdir(parents=True, exist_ok=True)
     home.config.write_text(
         f"[database]\nuri = sqlite://\npath = {home.database.parent}\n\n[session]\nmax_age = 2592000\n",
@@ -127,7 +127,7 @@ class Server:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

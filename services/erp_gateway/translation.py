@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from gladhand.errors import InvalidArgument, NotFound
 from logistics.order.v1 import order_pb2
-from logistics.type.v1 import reference_pb2
+from logistics.type.v1 import money_pb2, reference_pb2
+
+_NANO = Decimal("0.000000001")
 
 
 def content_digest(order: order_pb2.Order) -> str:
@@ -45,3 +48,16 @@ def missing_document(reference: str) -> NotFound:
         reason="ERP_DOCUMENT_NOT_FOUND",
         metadata={"reference": reference},
     )
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent and trailing zeros, at most nine digits behind the point."""
+    text = format(value.quantize(_NANO, rounding=ROUND_HALF_EVEN), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(amount: Decimal, currency: str) -> money_pb2.Money:
+    """An amount as whole units and billionths."""
+    exact = amount.quantize(_NANO, rounding=ROUND_HALF_EVEN)
+    units = int(exact)
+    return money_pb2.Money(currency=currency, units=units, nanos=int((exact - units) / _NANO))

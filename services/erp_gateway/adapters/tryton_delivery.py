@@ -24,7 +24,8 @@ from services.erp_gateway.adapters.tryton_press import Presses
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession, WizardForm
 from services.erp_gateway.adapters.tryton_sales import note_once, read_sale
 from services.erp_gateway.adapters.tryton_snapshot import SaleSnapshot, ShipmentRow
-from services.erp_gateway.adapters.tryton_units import plain, quantity
+from services.erp_gateway.adapters.tryton_units import quantity
+from services.erp_gateway.translation import plain
 
 _SHIPMENT = "stock.shipment.out"
 _ASSIGNED = frozenset({"assigned", "picked", "packed", "shipped", "done"})
@@ -69,7 +70,7 @@ class DeliveryPoster:
     async def post_delivery(
         self, sale_id: int, request: erp.PostDeliveryRequest, today: dt.date
     ) -> erp.PostDeliveryResponse:
-        """Complete and cancel shipments until the ERP shows exactly the accepted quantities, then tell what it shows."""
+        """Complete and cancel shipments until the ERP shows exactly what was accepted; tell what it shows."""
         accepted = {line.line_id: Decimal(line.accepted.value) for line in request.lines}
         sale = await read_sale(self._session, sale_id)
         plan = self._plan(sale, accepted)

@@ -9,8 +9,8 @@ from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
 from services.erp_gateway.adapters.tryton_invoice import invoice_line
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
-from services.erp_gateway.adapters.tryton_units import money, number, quantity
-from services.erp_gateway.translation import missing_document
+from services.erp_gateway.adapters.tryton_units import number, quantity
+from services.erp_gateway.translation import missing_document, money
 
 _LINE_FIELDS = ("origin", "type", "quantity", "unit.symbol", "unit_price", "amount", "description", "product.code")
 

@@ -23,7 +23,8 @@ from services.erp_gateway.adapters.tryton_invoice_check import (
 )
 from services.erp_gateway.adapters.tryton_press import Presses
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
-from services.erp_gateway.adapters.tryton_units import money, number
+from services.erp_gateway.adapters.tryton_units import number
+from services.erp_gateway.translation import money
 
 _INVOICE = "account.invoice"
 _POSTED = frozenset({"posted", "paid"})

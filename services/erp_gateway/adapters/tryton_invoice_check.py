@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from logistics.invoice.v1 import invoice_pb2
-from services.erp_gateway.adapters.tryton_units import money, quantity
+from services.erp_gateway.adapters.tryton_units import quantity
+from services.erp_gateway.translation import money
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from services.erp_gateway.adapters.port import KnownPlace, OrderFacts
 from services.erp_gateway.adapters.tryton_order import WAREHOUSE_REFERENCE, location
 from services.erp_gateway.adapters.tryton_reading import read_addresses
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
-from services.erp_gateway.adapters.tryton_units import money, number, quantity
+from services.erp_gateway.adapters.tryton_units import number, quantity
 from services.erp_gateway.promising import Demand, left_after
-from services.erp_gateway.translation import reference_value
+from services.erp_gateway.translation import money, reference_value
 
 _EVEN_CLOSED = {"active_test": False}
 

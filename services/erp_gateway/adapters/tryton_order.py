@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2, time_pb2
 from services.erp_gateway.adapters.tryton_snapshot import AddressRow, LineRow, MoveRow, SaleSnapshot, ShipmentRow
-from services.erp_gateway.adapters.tryton_units import money, quantity, volume, weight
+from services.erp_gateway.adapters.tryton_units import quantity, volume, weight
+from services.erp_gateway.translation import money
 
 WAREHOUSE_REFERENCE = "warehouse"
 """``raw_type`` of the reference that holds a warehouse's code."""
@@ -86,7 +87,7 @@ def is_withdrawn(sale: SaleSnapshot) -> bool:
     return sale.state == "processing" and bool(sale.shipments) and not open_shipments(sale)
 
 
-def line_id(line: int, address: int, split: bool) -> str:
+def line_id(line: int, address: int, *, split: bool) -> str:
     """The canonical id of a sale line's part at one address."""
     return f"{line}-{address}" if split else str(line)
 
@@ -102,7 +103,7 @@ def parts_of(sale: SaleSnapshot) -> dict[str, list[MoveRow]]:
         moves = [m for m in sale.moves if m.line == line.id and m.shipment in address_of and m.state != "cancelled"]
         split = len({address_of[move.shipment] for move in moves}) > 1
         for move in sorted(moves, key=lambda m: m.id):
-            parts.setdefault(line_id(line.id, address_of[move.shipment], split), []).append(move)
+            parts.setdefault(line_id(line.id, address_of[move.shipment], split=split), []).append(move)
     return parts
 
 

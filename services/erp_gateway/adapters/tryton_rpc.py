@@ -13,7 +13,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -90,7 +90,7 @@ class TrytonSession:
         self._failed_logins = 0
         self._no_login_before = 0.0
 
-    async def __aenter__(self) -> TrytonSession:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

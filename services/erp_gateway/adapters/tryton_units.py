@@ -6,9 +6,10 @@ which is what the clerk typed.
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from logistics.type.v1 import money_pb2, quantity_pb2
+from logistics.type.v1 import quantity_pb2
+from services.erp_gateway.translation import plain
 
 _REC20 = {
     "u": "C62",
@@ -38,7 +39,6 @@ _CUBIC_METRES = {
     "ft³": Decimal("0.028316846592"),
     "gal": Decimal("0.003785411784"),
 }
-_NANO = Decimal("0.000000001")
 
 
 class UnknownUnitError(ValueError):
@@ -48,12 +48,6 @@ class UnknownUnitError(ValueError):
 def number(value: float | Decimal) -> Decimal:
     """A number of the ERP as an exact decimal."""
     return value if isinstance(value, Decimal) else Decimal(str(value))
-
-
-def plain(value: Decimal) -> str:
-    """A decimal without exponent and trailing zeros, at most nine digits behind the point."""
-    text = format(value.quantize(_NANO, rounding=ROUND_HALF_EVEN), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def quantity(value: float | Decimal, symbol: str) -> quantity_pb2.Quantity:
@@ -84,10 +78,3 @@ def _measure(
     if symbol not in factors:
         raise UnknownUnitError(f"the ERP's unit {symbol!r} is not known for {code}; use one of {sorted(factors)}")
     return quantity_pb2.Quantity(value=plain(number(per_unit) * factors[symbol] * units), unit_code=code)
-
-
-def money(amount: Decimal, currency: str) -> money_pb2.Money:
-    """An amount as whole units and billionths."""
-    exact = amount.quantize(_NANO, rounding=ROUND_HALF_EVEN)
-    units = int(exact)
-    return money_pb2.Money(currency=currency, units=units, nanos=int((exact - units) / _NANO))
