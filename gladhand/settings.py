@@ -91,9 +91,6 @@ class Settings(BaseSettings):
     max_concurrent_calls: int = Field(
         2048, ge=1, le=100_000, description="calls at once, beyond which callers are refused, 1 to 100000"
     )
-    idempotency_ttl_s: int = Field(
-        86_400, ge=60, le=31 * 86_400, description="seconds that first answers are kept, 60 to 2678400"
-    )
 
     log_level: LogLevel = Field(LogLevel.INFO, description="DEBUG, INFO, WARNING or ERROR")
     log_format: LogFormat = Field(LogFormat.JSON, description="json or console")
