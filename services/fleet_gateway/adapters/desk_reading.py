@@ -107,10 +107,10 @@ class DeskReading:
                     reason="DEVICE_UNKNOWN",
                     metadata={"device_id": request.device_id, "at_time": at.isoformat()},
                 )
-            if len(found) > 1:
+            if len({vehicle_id for vehicle_id, _ in found}) > 1:
                 providers = ", ".join(sorted({device.provider for _, device in found}))
                 raise InvalidArgument(
-                    f"device {request.device_id!r} is paired under {providers}",
+                    f"device {request.device_id!r} is paired with several vehicles, under {providers}",
                     field="provider",
                     remedy="name the provider",
                 )

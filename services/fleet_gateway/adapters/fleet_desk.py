@@ -126,7 +126,9 @@ class FleetDesk(DeskReading):
                 await page.record_answer(request_id, answer, now)
                 return response
         except Taken as error:
-            _log.warning("the book refused a double assignment", extra={"request_id": request_id, "why": str(error)})
+            _log.warning(
+                "the book refused a double assignment", extra={"facts": {"request_id": request_id, "why": str(error)}}
+            )
             raise rules.unavailable("the vehicle, the driver or the load has a live assignment") from error
 
     async def plannable(self, region: str, vehicle_ids: Sequence[str]) -> list[Vehicle]:
@@ -286,12 +288,12 @@ class FleetDesk(DeskReading):
         await page.log(LogLine(load.load_id, action, now, request.request_id, detail))
         return load
 
-    async def replan(self, request: ReplanLoadRequest, load: Load) -> ReplanLoadResponse:
+    async def replan(self, request: ReplanLoadRequest, load: Load, features: frozenset[str]) -> ReplanLoadResponse:
         async def act(page: Page, now: datetime) -> ReplanLoadResponse:
             booking = await booking_of(page, request.load_id)
             rules.require_state(booking.load, "replanned", rules.OPEN)
             rules.require_plan(booking.load, request.expected_plan_version)
-            changed = rules.replanned(booking, load)
+            changed = rules.replanned(booking, load, features)
             await page.put_booking(changed)
             detail = f"plan {changed.load.plan_version}: {request.reason}"
             await page.log(LogLine(request.load_id, "replanned", now, request.request_id, detail))

@@ -126,8 +126,11 @@ class FleetAdapter(Protocol):
         """End a dispatched load and free who drove it."""
         ...
 
-    async def replan(self, request: ReplanLoadRequest, load: Load) -> ReplanLoadResponse:
-        """Put a new plan in force. Raises Conflict PLAN_VERSION_CONFLICT where another one came first."""
+    async def replan(self, request: ReplanLoadRequest, load: Load, features: frozenset[str]) -> ReplanLoadResponse:
+        """Put a new plan in force, whose added goods need `features`.
+
+        Raises Conflict PLAN_VERSION_CONFLICT where another one came first.
+        """
         ...
 
     async def reassign(self, request: ReassignLoadRequest) -> ReassignLoadResponse:

@@ -261,14 +261,17 @@ def ended(booking: Booking, state: LoadState.ValueType, at: datetime) -> Booking
     return changed
 
 
-def replanned(booking: Booking, load: Load) -> Booking:
-    """Return the load under a new plan; assignment and state stay, and a proposal stays one."""
+def replanned(booking: Booking, load: Load, features: frozenset[str]) -> Booking:
+    """Return the load under a new plan, whose added goods need `features`.
+
+    Assignment and state stay, and a proposal stays one.
+    """
     changed, fresh = _changed(booking)
     fresh.ClearField("stops")
     fresh.stops.extend(load.stops)
     fresh.plan_version = booking.load.plan_version + 1
     fresh.figures.CopyFrom(load.figures)
-    return replace(changed, hold_until=booking.hold_until)
+    return replace(changed, hold_until=booking.hold_until, features=booking.features | features)
 
 
 def cancellable(booking: Booking) -> None:

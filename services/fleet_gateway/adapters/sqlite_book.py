@@ -56,9 +56,7 @@ class SqliteBook:
             async with self._begun(writes=True) as connection:
                 version = (await connection.execute(text("PRAGMA user_version"))).scalar_one()
                 if version not in (0, VERSION):
-                    raise StartRefused(
-                        f"the fleet desk {file} has version {version}, this program knows {VERSION}"
-                    )
+                    raise StartRefused(f"the fleet desk {file} has version {version}, this program knows {VERSION}")
                 await connection.run_sync(schema.create_all)
                 await connection.execute(text(f"PRAGMA user_version = {VERSION}"))
                 old = micros(now - _KEEP_ANSWERS)

@@ -141,14 +141,20 @@ def trucks_of(vehicles: Iterable[Vehicle], horizon: Horizon) -> tuple[Truck, ...
     )
 
 
-def draft(orders: Sequence[OrderToPlan], trucks: Sequence[Truck], horizon: Horizon, times: ServiceTimes) -> Draft:
-    """Return the problem that the orders pose to the trucks.
+def draft(
+    orders: Sequence[OrderToPlan],
+    trucks: Sequence[Truck],
+    horizon: Horizon,
+    times: ServiceTimes,
+    field: str = "orders",
+) -> Draft:
+    """Return the problem that the orders pose to the trucks. `field` is where the request holds the orders.
 
     Raises InvalidArgument where a line is asked for that its order does not have.
     """
     lots: dict[str, Lot] = {}
     refused: list[tuple[Lot, Skip, str]] = []
-    for lot, skip, why in _lots(orders, [truck.capacity for truck in trucks]):
+    for lot, skip, why in _lots(orders, [truck.capacity for truck in trucks], field):
         if skip is None:
             lots[lot.key] = lot
         else:
@@ -174,12 +180,14 @@ def shipment_of(lot: Lot, horizon: Horizon, times: ServiceTimes) -> Shipment:
     )
 
 
-def _lots(orders: Sequence[OrderToPlan], rooms: Sequence[tuple[int, ...]]) -> Iterable[tuple[Lot, Skip | None, str]]:
+def _lots(
+    orders: Sequence[OrderToPlan], rooms: Sequence[tuple[int, ...]], field: str
+) -> Iterable[tuple[Lot, Skip | None, str]]:
     for number, wanted in enumerate(orders):
         order = wanted.order
         groups: dict[bytes, list[OrderLine]] = {}
         places: dict[bytes, Location] = {}
-        for line in _wanted_lines(wanted, number):
+        for line in _wanted_lines(wanted, f"{field}[{number}]"):
             place = line.ship_to if line.HasField("ship_to") else order.ship_to
             key = place.SerializeToString(deterministic=True)
             places[key] = place
@@ -200,13 +208,13 @@ def _lots(orders: Sequence[OrderToPlan], rooms: Sequence[tuple[int, ...]]) -> It
                 yield (lot, Skip.DEMAND_INVALID, why) if why else (lot, *_unknown_place(lot))
 
 
-def _wanted_lines(wanted: OrderToPlan, number: int) -> list[OrderLine]:
+def _wanted_lines(wanted: OrderToPlan, field: str) -> list[OrderLine]:
     lines = {line.line_id: line for line in wanted.order.lines}
     for index, line_id in enumerate(wanted.line_ids):
         if line_id not in lines:
             raise InvalidArgument(
                 f"order {wanted.order.order_id} has no line {line_id!r}",
-                field=f"orders[{number}].line_ids[{index}]",
+                field=f"{field}.line_ids[{index}]",
                 remedy="name a line of the order, or leave line_ids empty for all",
             )
     chosen = set(wanted.line_ids) or set(lines)

@@ -54,7 +54,7 @@ class VroomPlanner:
                 try:
                     return await self._ask(problem)
                 except (ConnectionError, asyncio.IncompleteReadError) as error:
-                    _log.warning("the planning process died", extra={"attempt": attempt, "error": repr(error)})
+                    _log.warning("the planning process died", extra={"facts": {"attempt": attempt, "why": repr(error)}})
                     await self._stop()
                 except (TimeoutError, asyncio.CancelledError):
                     await self._stop()  # its late answer must not be taken for that of the next problem
