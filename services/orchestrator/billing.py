@@ -7,12 +7,10 @@ from collections.abc import Iterable, Sequence
 from gladhand import ids
 from logistics.erp.v1 import DeliveredLine
 from logistics.invoice.v1 import ChargeBasis, Invoice, InvoiceDirection, InvoiceKind, InvoiceLine
-from logistics.load.v1 import Load, StopKind, StopState
+from logistics.load.v1 import Load, StopKind
 from logistics.order.v1 import LineMovement, Order
 from logistics.type.v1 import Quantity
 from services.orchestrator.quantities import is_zero
-
-_DONE = frozenset({StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 
 
 def invoice_id_of(order_id: str) -> str:
@@ -90,30 +88,5 @@ def delivered_lines(order: Order) -> list[DeliveredLine]:
 def invoiced_lines(invoice: Invoice) -> list[LineMovement]:
     """Return what an invoice charges, by order line."""
     return [
-        LineMovement(line_id=line.order_line_id, quantity=line.quantity)
-        for line in invoice.lines
-        if line.order_line_id
-    ]
-
-
-def lines_on(load: Load, order_id: str) -> list[str]:
-    """Return the lines of an order that a load delivers, each once."""
-    lines = (
-        task.line_id
-        for stop in load.stops
-        if stop.kind == StopKind.STOP_KIND_DELIVERY
-        for task in stop.tasks
-        if task.order_id == order_id
-    )
-    return list(dict.fromkeys(lines))
-
-
-def done_delivery_stops(load: Load, order_id: str) -> list[str]:
-    """Return the delivery stops of an order on a load at which the work is done."""
-    return [
-        stop.stop_id
-        for stop in load.stops
-        if stop.kind == StopKind.STOP_KIND_DELIVERY
-        and stop.state in _DONE
-        and any(task.order_id == order_id for task in stop.tasks)
+        LineMovement(line_id=line.order_line_id, quantity=line.quantity) for line in invoice.lines if line.order_line_id
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gladhand import ids
 from gladhand.decider import Rejected
-from logistics.exception.v1 import Detection, Exception, ExceptionKind, OpenException, Severity
+from logistics.exception.v1 import Detection, ExceptionKind, OpenException, Severity
+from logistics.exception.v1 import Exception as LogisticsException
 from services.orchestrator.journal import Cause, Journal
 
 _CRITICAL = frozenset(
@@ -18,7 +19,7 @@ _CRITICAL = frozenset(
 )
 
 
-def exception_id_of(kind: ExceptionKind, subject_id: str, detail: str = "") -> str:
+def exception_id_of(kind: ExceptionKind.ValueType, subject_id: str, detail: str = "") -> str:
     """Return the id of the one exception of a kind about a subject.
 
     `subject_id` is the UUID of an order, load, stop or message; `detail` tells apart several of a kind about it.
@@ -28,7 +29,7 @@ def exception_id_of(kind: ExceptionKind, subject_id: str, detail: str = "") -> s
 
 async def open_exception(  # noqa: PLR0913 - each keyword is one field of the exception
     journal: Journal,
-    kind: ExceptionKind,
+    kind: ExceptionKind.ValueType,
     message: str,
     cause: Cause,
     *,
@@ -46,7 +47,7 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
     One that was closed meanwhile stays closed: the same cause is not told twice.
     """
     exception_id = exception_id_of(kind, subject_id, detail)
-    exception = Exception(
+    exception = LogisticsException(
         exception_id=exception_id,
         kind=kind,
         severity=Severity.SEVERITY_CRITICAL if kind in _CRITICAL else Severity.SEVERITY_WARNING,

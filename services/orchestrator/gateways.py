@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Protocol
 
 import grpc
 
@@ -23,7 +23,7 @@ from logistics.dispatch.v1 import (
     PlanLoadsRequest,
     PlanLoadsResponse,
 )
-from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceAsyncStub, DispatchServiceStub
+from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
@@ -34,7 +34,7 @@ from logistics.erp.v1 import (
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
-from logistics.erp.v1.erp_gateway_service_pb2_grpc import ErpGatewayServiceAsyncStub, ErpGatewayServiceStub
+from logistics.erp.v1.erp_gateway_service_pb2_grpc import ErpGatewayServiceStub
 
 
 class ErpGateway(Protocol):
@@ -93,7 +93,7 @@ class GrpcErpGateway:
     """An ERP gateway over gRPC."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = cast(ErpGatewayServiceAsyncStub, ErpGatewayServiceStub(channel))
+        self._stub = ErpGatewayServiceStub(channel)
 
     async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
         """Ask whether the order may be delivered."""
@@ -116,7 +116,7 @@ class GrpcFleetGateway:
     """A fleet gateway over gRPC."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = cast(DispatchServiceAsyncStub, DispatchServiceStub(channel))
+        self._stub = DispatchServiceStub(channel)
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         """Lay orders on loads."""

@@ -113,9 +113,7 @@ class Journal:
         """Return an aggregate as it is now; version 0 means that it does not exist."""
         return await self._executor.load(decider, aggregate_id)
 
-    async def _do(
-        self, decider: Decider[S, C, E], aggregate_id: str, command: C, cause: Cause
-    ) -> Outcome[S, E]:
+    async def _do(self, decider: Decider[S, C, E], aggregate_id: str, command: C, cause: Cause) -> Outcome[S, E]:
         stamp = Stamp(
             request_id=cause.request_id,
             region=cause.region,

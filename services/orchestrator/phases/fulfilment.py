@@ -163,7 +163,7 @@ class ConfirmDispatch:
 class Report:
     """Open an exception for people."""
 
-    kind: ExceptionKind
+    kind: ExceptionKind.ValueType
     message: str
     revision: int = 0
 

@@ -16,6 +16,7 @@ from logistics.invoice.v1 import (
     GateCheck,
     GateCheckKind,
     GateResult,
+    Invoice,
 )
 from logistics.invoice.v1 import (
     DraftInvoice as DraftInvoiceWish,
@@ -119,7 +120,9 @@ class InsideSteps:
             case CloseOrder():
                 wish = CloseOrderWish(reason=step.reason)
             case RecordInvoice():
-                wish = _invoice_record(s)
+                if s.invoice is None:
+                    return
+                wish = _invoice_record(s.invoice)
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
@@ -181,9 +184,8 @@ _GATE_OF_REASON = {
 }
 
 
-def _invoice_record(s: Situation) -> RecordOrderInvoice:
-    assert s.invoice is not None, "the phase asks for this only where there is an invoice"
-    wish = RecordOrderInvoice(invoice_id=s.invoice.invoice_id, lines=invoiced_lines(s.invoice))
-    if s.invoice.references:
-        wish.erp_invoice.CopyFrom(s.invoice.references[-1])
+def _invoice_record(posted: Invoice) -> RecordOrderInvoice:
+    wish = RecordOrderInvoice(invoice_id=posted.invoice_id, lines=invoiced_lines(posted))
+    if posted.references:
+        wish.erp_invoice.CopyFrom(posted.references[-1])
     return wish

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gladhand import ids
 from gladhand.errors import GladhandError
@@ -17,7 +17,7 @@ from logistics.invoice.v1 import RecordPosting
 from logistics.load.v1 import Assignment, DropOrder, Load
 from logistics.order.v1 import RecordOrderValidation
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.billing import delivered_lines, invoice_id_of, lines_on
+from services.orchestrator.billing import delivered_lines, invoice_id_of
 from services.orchestrator.deciders import pod
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import ErpGateway, FleetGateway
@@ -32,6 +32,7 @@ from services.orchestrator.phases.fulfilment import (
     Situation,
     Validate,
 )
+from services.orchestrator.riding import lines_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,6 @@ class Done:
     references: tuple[ExternalReference, ...] = ()
     recorded: bool = False
     """Whether an aggregate's own event already tells of it, so that the process need not."""
-    pods: tuple[str, ...] = field(default=())
 
 
 class OutsideActions:

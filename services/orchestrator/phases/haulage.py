@@ -1,0 +1,51 @@
+"""What a load of the own fleet needs next, from its own state alone (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from logistics.load.v1 import Load, LoadState
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Ask the fleet for vehicle and driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Ask the fleet to send them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Tell the fleet that vehicle and driver are free."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Tell the fleet that the load is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do until something happens on the road, or a person decides."""
+
+    reason: str
+
+
+Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Rest
+
+
+def phase(load: Load, *, dispatch_blocked: bool) -> Step:
+    """Return what a load needs next. `dispatch_blocked`: an active hold blocks dispatch of it or of an order on it."""
+    if load.state == LoadState.LOAD_STATE_PLANNED:
+        return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
+    if load.state == LoadState.LOAD_STATE_ASSIGNED:
+        return Rest("a hold blocks dispatch") if dispatch_blocked else Dispatch()
+    if load.state == LoadState.LOAD_STATE_COMPLETED:
+        return Free()
+    if load.state == LoadState.LOAD_STATE_CANCELLED:
+        return TakeBack()
+    return Rest(LoadState.Name(load.state).removeprefix("LOAD_STATE_").lower())

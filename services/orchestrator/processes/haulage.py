@@ -1,0 +1,154 @@
+"""The driver of loads: vehicle and driver, dispatch, and freeing them at the end.
+
+A gateway that does not answer is asked again by redelivery of the event that woke the driver, a limited number of
+times; then the event is a dead letter.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from gladhand import ids
+from gladhand.bus.port import Delivery
+from gladhand.calls import correlated
+from gladhand.envelope import EnvelopeType
+from gladhand.errors import FailedPrecondition, NotFound
+from logistics.dispatch.v1 import AssignLoadRequest, CancelLoadRequest, CompleteLoadRequest, DispatchLoadRequest
+from logistics.exception.v1 import ExceptionKind, Gate
+from logistics.load.v1 import AssignLoad, CancelLoad, DispatchLoad, Load, LoadEvent
+from services.orchestrator.deciders import load, order
+from services.orchestrator.exceptions import open_exception
+from services.orchestrator.gateways import FleetGateway
+from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.phases.haulage import Assign, Dispatch, Free, Rest, Step, TakeBack, phase
+from services.orchestrator.processes.turns import Turns
+
+log = logging.getLogger(__name__)
+
+FILTERS = tuple(
+    f"logistics.load.*.*.{token}"
+    for token in (
+        "planned", "assigned", "unassigned", "hold_lifted", "stop_departed", "stop_completed", "stop_failed",
+        "stop_skipped", "cancelled",
+    )
+)  # fmt: skip
+
+_MAX_STEPS = 8
+
+
+class HaulageDriver:
+    """Drives loads of the own fleet. `drive` may be called any number of times, at any moment."""
+
+    def __init__(self, journal: Journal, fleet: FleetGateway, on_free: Callable[[str], Awaitable[None]]) -> None:
+        """`on_free` is told the region in which a vehicle became free."""
+        self._journal = journal
+        self._fleet = fleet
+        self._on_free = on_free
+        self._turns = Turns()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Wake the load of an event."""
+        event = EnvelopeType.of(LoadEvent).decode(delivery.payload)
+        await self.drive(event.load_id, event.event_id)
+
+    async def drive(self, load_id: str, cause_event_id: str = "") -> None:
+        """Do everything that is due for a load. Raises what the log and the fleet raise, refusals excepted."""
+        async with self._turns.of(load_id):
+            for _ in range(_MAX_STEPS):
+                loaded = await self._journal.find(load.DECIDER, load_id)
+                found = loaded.state.load
+                if found is None:
+                    return
+                step = phase(found, dispatch_blocked=await self._dispatch_blocked(found))
+                if isinstance(step, Rest):
+                    return
+                cause = Cause(
+                    request_id=ids.derive(load_id, "haulage", type(step).__name__, str(loaded.version)),
+                    event_id=cause_event_id or loaded.last_event_id,
+                    correlation_id=load_id,
+                    region=found.region,
+                )
+                with correlated(load_id):
+                    if await self._take(step, found, cause):
+                        return
+
+    async def _take(self, step: Step, found: Load, cause: Cause) -> bool:
+        """Take one step; return whether it was the last one for now."""
+        match step:
+            case Assign():
+                return await self._assign(found, cause)
+            case Dispatch():
+                return await self._dispatch(found, cause)
+            case Free():
+                await self._free(found)
+                await self._on_free(found.region)
+            case TakeBack():
+                await self._take_back(found)
+                await self._on_free(found.region)
+            case Rest():
+                pass
+        return True
+
+    async def _assign(self, found: Load, cause: Cause) -> bool:
+        request = AssignLoadRequest(
+            request_id=ids.derive(found.load_id, "assign", str(len(found.assignments) + 1)),
+            load_id=found.load_id,
+            vehicle_id=found.planned_vehicle_id,
+        )
+        try:
+            answer = await self._fleet.assign_load(request)
+        except (FailedPrecondition, NotFound) as refusal:
+            # The orders go back to planning: another wave finds another vehicle.
+            await self._journal.load(found.load_id, CancelLoad(reason=refusal.message), cause.step("give up"))
+            return False
+        await self._journal.load(found.load_id, AssignLoad(assignment=answer.assignment), cause)
+        return False
+
+    async def _dispatch(self, found: Load, cause: Cause) -> bool:
+        epoch = found.assignments[-1].epoch
+        request = DispatchLoadRequest(
+            request_id=ids.derive(found.load_id, "dispatch", str(epoch), str(found.plan_version)),
+            load_id=found.load_id,
+            expected_epoch=epoch,
+        )
+        try:
+            answer = await self._fleet.dispatch_load(request)
+        except (FailedPrecondition, NotFound) as refusal:
+            await open_exception(
+                self._journal,
+                ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK,
+                f"The fleet refused to dispatch: {refusal.message}",
+                cause,
+                subject_id=found.load_id,
+                detail=f"dispatch/{epoch}",
+                load_id=found.load_id,
+            )
+            log.error("load %s was not dispatched: %s", found.load_id, refusal.message)
+            return True
+        wish = DispatchLoad(dispatch_reference=answer.dispatch_reference, epoch=epoch)
+        await self._journal.load(found.load_id, wish, cause)
+        return True
+
+    async def _free(self, found: Load) -> None:
+        request = CompleteLoadRequest(request_id=ids.derive(found.load_id, "complete"), load_id=found.load_id)
+        request.complete_time.CopyFrom(found.update_time)
+        try:
+            await self._fleet.complete_load(request)
+        except NotFound:
+            log.info("load %s is unknown to the fleet: nothing to free", found.load_id)
+
+    async def _take_back(self, found: Load) -> None:
+        request = CancelLoadRequest(
+            request_id=ids.derive(found.load_id, "take back"), load_id=found.load_id, reason="cancelled"
+        )
+        try:
+            await self._fleet.cancel_load(request)
+        except NotFound:
+            log.info("load %s is unknown to the fleet: nothing to take back", found.load_id)
+
+    async def _dispatch_blocked(self, found: Load) -> bool:
+        blocking = list((await self._journal.find(load.DECIDER, found.load_id)).state.holds.values())
+        for order_id in found.order_ids:
+            blocking.extend((await self._journal.find(order.DECIDER, order_id)).state.holds.values())
+        return any(Gate.GATE_DISPATCH in gates for gates in blocking)

@@ -1,0 +1,139 @@
+"""Milestones from the road become facts of loads.
+
+A milestone that fits nothing, or contradicts what is recorded, opens an exception and changes nothing else (domain
+reference 3.7 rule 4).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC
+
+from google.protobuf.message import DecodeError, Message
+
+from gladhand.bus.port import Delivery, Poison
+from gladhand.decider import Rejected
+from gladhand.lifecycle import IllegalTransition
+from logistics.exception.v1 import ExceptionKind
+from logistics.load.v1 import (
+    ApproachStop,
+    ArriveStop,
+    BeginStopService,
+    DeliveryEvent,
+    DeliveryEventSource,
+    DepartStop,
+    FailStop,
+    Milestone,
+    StopTime,
+)
+from logistics.type.v1 import Actor, ActorKind, Classifier
+from services.orchestrator.deciders import load
+from services.orchestrator.exceptions import open_exception
+from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.riding import stop_of
+
+log = logging.getLogger(__name__)
+
+FILTERS = ("logistics.observation.>",)
+
+_SOURCES = {
+    DeliveryEventSource.DELIVERY_EVENT_SOURCE_INFERRED: "inferred",
+    DeliveryEventSource.DELIVERY_EVENT_SOURCE_GEOFENCE: "geofence",
+    DeliveryEventSource.DELIVERY_EVENT_SOURCE_EDI: "edi",
+    DeliveryEventSource.DELIVERY_EVENT_SOURCE_DRIVER: "driver_scan",
+}
+_ARRIVED = {Milestone.MILESTONE_ARRIVED_PICKUP, Milestone.MILESTONE_ARRIVED_DELIVERY}
+_DEPARTED = {Milestone.MILESTONE_DEPARTED_PICKUP, Milestone.MILESTONE_DEPARTED_DELIVERY}
+_APPROACHED = {Milestone.MILESTONE_ENROUTE_TO_PICKUP, Milestone.MILESTONE_OUT_FOR_DELIVERY}
+_FAILED = {Milestone.MILESTONE_PICKUP_FAILED, Milestone.MILESTONE_DELIVERY_ATTEMPTED}
+
+
+class Observations:
+    """Hands milestones on to loads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Hand on one milestone. Raises Poison where the message is none, and what the log raises."""
+        try:
+            seen = DeliveryEvent.FromString(delivery.payload)
+        except DecodeError as error:
+            raise Poison(f"not a DeliveryEvent: {error}") from error
+        if not seen.delivery_event_id or not seen.load_id:
+            raise Poison("a DeliveryEvent needs delivery_event_id and load_id")
+        found = (await self._journal.find(load.DECIDER, seen.load_id)).state.load
+        cause = _cause(seen, found.region if found is not None else seen.region)
+        if found is None or stop_of(found, seen.stop_id) is None:
+            await self._unmatched(seen, cause, "no load has this stop")
+            return
+        wish = _wish(seen)
+        if wish is None:
+            log.info("milestone %s of load %s changes no stop", Milestone.Name(seen.milestone), seen.load_id)
+            return
+        try:
+            await self._journal.load(seen.load_id, wish, cause)
+        except (Rejected, IllegalTransition) as refusal:
+            if refusal.reason in {"EPOCH_MISMATCH", "STOP_NOT_FOUND"}:
+                await self._unmatched(seen, cause, refusal.message)
+            else:
+                await self._contradicts(seen, cause, refusal.message)
+
+    async def _unmatched(self, seen: DeliveryEvent, cause: Cause, why: str) -> None:
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_UNMATCHED_EVENT,
+            f"{Milestone.Name(seen.milestone)} fits no stop: {why}.",
+            cause,
+            subject_id=seen.delivery_event_id,
+            load_id=seen.load_id,
+            stop_id=seen.stop_id,
+            vehicle_id=seen.vehicle_id,
+            evidence=(seen.delivery_event_id, *seen.evidence),
+        )
+
+    async def _contradicts(self, seen: DeliveryEvent, cause: Cause, why: str) -> None:
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_SEQUENCE_CONFLICT,
+            f"{Milestone.Name(seen.milestone)} contradicts what is recorded: {why}",
+            cause,
+            subject_id=seen.delivery_event_id,
+            load_id=seen.load_id,
+            stop_id=seen.stop_id,
+            vehicle_id=seen.vehicle_id,
+            evidence=(seen.delivery_event_id, *seen.evidence),
+        )
+
+
+def _cause(seen: DeliveryEvent, region: str) -> Cause:
+    return Cause(
+        request_id=seen.delivery_event_id,
+        event_id=seen.delivery_event_id,
+        region=region,
+        actor=Actor(kind=ActorKind.ACTOR_KIND_DEVICE, id=seen.vehicle_id or "unknown"),
+        occur_time=seen.occur_time.ToDatetime(tzinfo=UTC),
+        receive_time=seen.receive_time.ToDatetime(tzinfo=UTC),
+        provenance=seen.provenance,
+    )
+
+
+def _wish(seen: DeliveryEvent) -> Message | None:
+    """Return the load command that a milestone asks for, None where it tells nothing about a stop."""
+    time = StopTime(
+        time=seen.occur_time,
+        classifier=seen.classifier or Classifier.CLASSIFIER_ACTUAL,
+        source=_SOURCES.get(seen.source, "inferred"),
+        evidence_id=seen.delivery_event_id,
+    )
+    if seen.milestone in _ARRIVED:
+        return ArriveStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+    if seen.milestone in _DEPARTED:
+        return DepartStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+    if seen.milestone in _APPROACHED:
+        return ApproachStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+    if seen.milestone == Milestone.MILESTONE_LOADING_STARTED:
+        return BeginStopService(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+    if seen.milestone in _FAILED:
+        return FailStop(stop_id=seen.stop_id, time=time, reason=seen.raw_reason or Milestone.Name(seen.milestone))
+    return None

@@ -1,0 +1,133 @@
+"""Proofs of delivery: recorded, checked against their stop, and turned into the outcome of the stop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gladhand.errors import NotFound
+from logistics.exception.v1 import ExceptionKind
+from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
+from logistics.order.v1 import CheckResult
+from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery, SupersedePod
+from logistics.process.v1 import ProcessPolicy
+from logistics.type.v1 import Classifier
+from services.orchestrator.deciders import load, pod
+from services.orchestrator.exceptions import open_exception
+from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.pod_checks import check_pod
+from services.orchestrator.riding import stop_of
+
+
+class StopBook(Protocol):
+    """Where a proof that names only its stop finds the load."""
+
+    async def load_of_stop(self, stop_id: str) -> str | None:
+        """Return the load that has a stop, None where none is known."""
+        ...
+
+
+class Proofs:
+    """Records proofs of delivery."""
+
+    def __init__(self, journal: Journal, stops: StopBook, policy: ProcessPolicy) -> None:
+        self._journal = journal
+        self._stops = stops
+        self._policy = policy
+
+    async def record(self, handed_in: ProofOfDelivery, cause: Cause) -> tuple[pod.State, int]:
+        """Record a proof, check it, and complete its stop where it passes; return it and its version.
+
+        The proof is kept whatever the checks say; a failed one stands as REJECTED beside an exception. Raises NotFound
+        (STOP_NOT_FOUND) where no load has the stop, Rejected (MESSAGE_CONFLICT) where the same proof came with other
+        content, and what the log raises. A repeat goes on where an earlier attempt was cut off.
+        """
+        load_id = handed_in.load_id or await self._stops.load_of_stop(handed_in.stop_id) or ""
+        found = (await self._journal.find(load.DECIDER, load_id)).state.load if load_id else None
+        stop = stop_of(found, handed_in.stop_id) if found is not None else None
+        if found is None or stop is None or stop.kind != StopKind.STOP_KIND_DELIVERY:
+            raise NotFound("delivery stop", handed_in.stop_id, reason="STOP_NOT_FOUND")
+        proof = ProofOfDelivery()
+        proof.CopyFrom(handed_in)
+        proof.load_id = found.load_id
+        proof.region = found.region
+        born = Cause(
+            request_id=cause.request_id,
+            event_id=cause.event_id,
+            correlation_id=found.load_id,
+            region=found.region,
+            actor=cause.actor,
+            occur_time=cause.occur_time,
+            receive_time=cause.receive_time,
+            provenance=proof.provenance if proof.HasField("provenance") else None,
+        )
+        await self._journal.pod(proof.pod_id, CapturePod(pod=proof), born.step("capture"))
+        recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
+        state = recorded.state
+        if state.pod is not None and state.pod.state == PodState.POD_STATE_CAPTURED:
+            checks = check_pod(proof, found, self._policy)
+            await self._journal.pod(proof.pod_id, ConcludePod(checks=checks), born.step("conclude"))
+        recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
+        concluded = recorded.state.pod
+        if concluded is not None and concluded.state == PodState.POD_STATE_VALIDATED:
+            await self._complete(found, stop, concluded, born)
+        elif concluded is not None and concluded.state == PodState.POD_STATE_REJECTED:
+            await self._report(found, concluded, born)
+        return recorded.state, recorded.version
+
+    async def _complete(self, found: Load, stop: Stop, proof: ProofOfDelivery, cause: Cause) -> None:
+        time = StopTime(
+            time=proof.capture_time, classifier=Classifier.CLASSIFIER_ACTUAL, source="pod", evidence_id=proof.pod_id
+        )
+        reasons = list(dict.fromkeys(line.reason for line in proof.lines if line.reason))
+        wish = CompleteStop(
+            stop_id=stop.stop_id,
+            time=time,
+            tasks=_outcomes(stop, proof),
+            pod_id=proof.pod_id,
+            reason=",".join(reasons)[:200],
+        )
+        await self._journal.load(found.load_id, wish, cause.step("complete"))
+        for earlier in stop.pod_ids:
+            state = (await self._journal.find(pod.DECIDER, earlier)).state.pod
+            if earlier != proof.pod_id and state is not None and state.state == PodState.POD_STATE_VALIDATED:
+                await self._journal.pod(earlier, SupersedePod(by_pod_id=proof.pod_id), cause.step("supersede", earlier))
+
+    async def _report(self, found: Load, proof: ProofOfDelivery, cause: Cause) -> None:
+        failed = failed_checks(proof)
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_POD_INVALID,
+            "A proof of delivery was rejected: " + "; ".join(check.message for check in failed),
+            cause,
+            subject_id=proof.pod_id,
+            order_id=proof.lines[0].order_id,
+            load_id=found.load_id,
+            stop_id=proof.stop_id,
+            evidence=(proof.pod_id,),
+        )
+
+
+def failed_checks(proof: ProofOfDelivery) -> list[PodCheck]:
+    """Return the checks that a proof failed."""
+    return [check for check in proof.checks if check.result == CheckResult.CHECK_RESULT_FAIL]
+
+
+def reason_of(check: PodCheck) -> str:
+    """Return the ErrorReason, without its prefix, that tells of a failed check."""
+    return "POD_LINES_DO_NOT_ADD_UP" if check.kind == PodCheckKind.POD_CHECK_KIND_LINES_ADD_UP else "POD_INVALID"
+
+
+def _outcomes(stop: Stop, proof: ProofOfDelivery) -> list[StopTask]:
+    """Return the tasks of a stop with what the proof says became of them."""
+    lines = {(line.order_id, line.line_id): line for line in proof.lines}
+    tasks = []
+    for task in stop.tasks:
+        line = lines.get((task.order_id, task.line_id))
+        done = StopTask()
+        done.CopyFrom(task)
+        if line is not None:
+            done.actual.CopyFrom(line.delivered)
+            done.accepted.CopyFrom(line.accepted)
+            done.rejected.CopyFrom(line.rejected)
+        tasks.append(done)
+    return tasks

@@ -1,0 +1,78 @@
+"""The watchdog calls what a lost timer or a forgotten message would have called: it costs time, never an order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gladhand.clock import Clock
+from gladhand.errors import GladhandError
+from services.orchestrator.processes.fulfilment import FulfilmentDriver
+from services.orchestrator.processes.haulage import HaulageDriver
+from services.orchestrator.processes.planning import Planning
+
+log = logging.getLogger(__name__)
+
+_BATCH = 200
+
+
+class OpenWork(Protocol):
+    """Where the watchdog learns what is not finished."""
+
+    async def open_orders(self, unchanged_since: datetime, limit: int) -> list[str]:
+        """Return orders that are not in an end state and did not change since a time, oldest first."""
+        ...
+
+    async def open_loads(self, unchanged_since: datetime, limit: int) -> list[str]:
+        """Return loads that are not in an end state and did not change since a time, oldest first."""
+        ...
+
+    async def waiting_regions(self) -> list[str]:
+        """Return the regions in which released orders wait."""
+        ...
+
+
+class Watchdog:
+    """Drives whatever stood still for a while."""
+
+    def __init__(
+        self,
+        open_work: OpenWork,
+        fulfilment: FulfilmentDriver,
+        haulage: HaulageDriver,
+        planning: Planning,
+        clock: Clock,
+        *,
+        every: timedelta = timedelta(seconds=10),
+        patience: timedelta = timedelta(seconds=15),
+    ) -> None:
+        self._open_work = open_work
+        self._fulfilment = fulfilment
+        self._haulage = haulage
+        self._planning = planning
+        self._clock = clock
+        self._every = every
+        self._patience = patience
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look again and again until `stopping` is set. A failing round is logged; the next one tries again."""
+        while not stopping.is_set():
+            try:
+                await self.look()
+            except GladhandError as error:
+                log.warning("the watchdog could not look: %s", error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), self._every.total_seconds())
+
+    async def look(self) -> None:
+        """Drive every order and load that stood still for longer than the patience, and plan what waits."""
+        since = self._clock.now() - self._patience
+        for order_id in await self._open_work.open_orders(since, _BATCH):
+            await self._fulfilment.drive(order_id)
+        for load_id in await self._open_work.open_loads(since, _BATCH):
+            await self._haulage.drive(load_id)
+        for region in await self._open_work.waiting_regions():
+            await self._planning.wake(region)

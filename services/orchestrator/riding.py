@@ -1,0 +1,40 @@
+"""Which orders and lines ride on a load, and where they leave it (pure)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from logistics.load.v1 import Load, Stop, StopKind, StopTask
+
+
+def orders_on(load: Load) -> list[str]:
+    """Return the orders that ride on a load, each once, in driving order."""
+    return list(dict.fromkeys(task.order_id for stop in load.stops for task in stop.tasks))
+
+
+def lines_on(load: Load, order_id: str) -> list[str]:
+    """Return the lines of an order that a load delivers, each once."""
+    stops = [stop for stop in load.stops if stop.kind == StopKind.STOP_KIND_DELIVERY]
+    return list(dict.fromkeys(task.line_id for stop in stops for task in stop.tasks if task.order_id == order_id))
+
+
+def delivery_stops(load: Load, order_id: str) -> list[str]:
+    """Return the stops at which a load delivers lines of an order."""
+    return [
+        stop.stop_id
+        for stop in load.stops
+        if stop.kind == StopKind.STOP_KIND_DELIVERY and any(task.order_id == order_id for task in stop.tasks)
+    ]
+
+
+def stop_of(load: Load, stop_id: str) -> Stop | None:
+    """Return a stop of a load, None where it has no such stop."""
+    return next((stop for stop in load.stops if stop.stop_id == stop_id), None)
+
+
+def tasks_by_order(stop: Stop) -> dict[str, list[StopTask]]:
+    """Return the tasks of a stop, order by order."""
+    tasks: dict[str, list[StopTask]] = defaultdict(list)
+    for task in stop.tasks:
+        tasks[task.order_id].append(task)
+    return dict(tasks)

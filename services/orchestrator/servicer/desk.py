@@ -1,0 +1,51 @@
+"""What every part of the service stands on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gladhand.calls import current_call
+from gladhand.clock import Clock
+from gladhand.log.port import EventStore
+from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
+from logistics.type.v1 import Actor, ActorKind
+from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.processes.fulfilment import FulfilmentDriver
+from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.planning import Planning
+from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.resolutions import Resolutions
+from services.orchestrator.read_model import ReadModel
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts that methods call."""
+
+    journal: Journal
+    store: EventStore
+    read_model: ReadModel
+    fulfilment: FulfilmentDriver
+    planning: Planning
+    proofs: Proofs
+    holds: HoldRipple
+    resolutions: Resolutions
+    clock: Clock
+
+
+class Methods(OrchestratorServiceServicer):
+    """Base of the parts of the service."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+
+def cause_of(request_id: str, *, region: str = "", correlation_id: str = "") -> Cause:
+    """Return the cause of a command that a caller gives."""
+    caller = current_call().principal or "internal"
+    return Cause(
+        request_id=request_id,
+        region=region,
+        correlation_id=correlation_id,
+        actor=Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id=caller),
+    )
