@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from gladhand.lifecycle import MachineState
+from logistics.error.v1 import ErrorReason
 from logistics.process.v1 import (
     ActionFailed,
     ActionSucceeded,
@@ -26,7 +27,6 @@ from logistics.process.v1 import (
 )
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders.refusal import no_way, refused, violated
-from logistics.error.v1 import ErrorReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,7 @@ def _fail(state: State, command: Fail) -> Message | None:
     if command.retry_time.tzinfo is None:
         raise violated("retry_time", "the time of the next try needs a time zone; give an aware UTC time")
     attempt = state.attempts.get(command.action, 0) + 1
-    failed = ActionFailed(
-        action=command.action, attempt=attempt, reason=command.reason, message=command.message
-    )
+    failed = ActionFailed(action=command.action, attempt=attempt, reason=command.reason, message=command.message)
     failed.retry_time.FromDatetime(command.retry_time)
     return failed
 
@@ -214,9 +212,7 @@ def _evolve(state: State, event: FulfilmentEvent) -> State:
 def _applied(state: State, event: FulfilmentEvent) -> State:
     match event.WhichOneof("body"):
         case "began":
-            return replace(
-                state, state=FulfilmentState.FULFILMENT_STATE_RUNNING, order_id=event.began.order_id
-            )
+            return replace(state, state=FulfilmentState.FULFILMENT_STATE_RUNNING, order_id=event.began.order_id)
         case "action_succeeded":
             action = event.action_succeeded.action
             return replace(
@@ -245,9 +241,7 @@ def _applied(state: State, event: FulfilmentEvent) -> State:
         case "resumed":
             return replace(state, state=FulfilmentState.FULFILMENT_STATE_RUNNING, attempts={}, retry_times={})
         case "finished":
-            return replace(
-                state, state=FulfilmentState.FULFILMENT_STATE_FINISHED, outcome=event.finished.outcome
-            )
+            return replace(state, state=FulfilmentState.FULFILMENT_STATE_FINISHED, outcome=event.finished.outcome)
         case _:
             return state
 

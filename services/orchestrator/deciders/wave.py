@@ -75,6 +75,21 @@ class State:
     version: int = 0
 
     @property
+    def born(self) -> bool:
+        """Whether the wave was started."""
+        return self.state != WaveState.WAVE_STATE_UNSPECIFIED
+
+    @property
+    def started(self) -> bool:
+        """Whether the planner is being asked."""
+        return self.state == WaveState.WAVE_STATE_STARTED
+
+    @property
+    def proposed(self) -> bool:
+        """Whether the planner answered and that is not laid yet."""
+        return self.state == WaveState.WAVE_STATE_PROPOSED
+
+    @property
     def ended(self) -> bool:
         """Whether nothing is left to do."""
         return self.state in {WaveState.WAVE_STATE_LAID, WaveState.WAVE_STATE_ABANDONED}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gladhand.lifecycle import MachineState
+from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import GateCheck
 from logistics.order.v1 import LineMovement, Order, OrderState, ValidationCheck
 
@@ -51,7 +52,7 @@ class State:
     """What the ERP answered for the present revision; empty before it did."""
     held_by: str = ""
     """The hold that stopped the order before release; empty unless ON_HOLD."""
-    holds: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    holds: Mapping[str, frozenset[Gate.ValueType]] = field(default_factory=dict)
     """Active holds and the gates that each blocks."""
     plan: Mapping[str, LoadPlan] = field(default_factory=dict)
     """What rides where, by load_id."""
@@ -76,7 +77,7 @@ def machines(state: State) -> Mapping[str, MachineState]:
     return {"": MachineState(OrderState, state.order.state if state.order is not None else None)}
 
 
-def held_at(state: State, gate: int) -> tuple[str, ...]:
+def held_at(state: State, gate: Gate.ValueType) -> tuple[str, ...]:
     """Return the active holds that block a gate, sorted."""
     return tuple(sorted(hold_id for hold_id, gates in state.holds.items() if gate in gates))
 

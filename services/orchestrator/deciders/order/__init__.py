@@ -1,0 +1,52 @@
+"""The order: what a customer was promised, from hand-over to invoice (domain reference 3.1 and 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from google.protobuf.message import Message
+
+from gladhand.decider import Decider
+from logistics.order.v1 import OrderCommand, OrderEvent
+from services.orchestrator.deciders.order import billing, ending, receiving, riding
+from services.orchestrator.deciders.order.evolve import evolve
+from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
+from services.orchestrator.deciders.refusal import violated
+
+__all__ = ["DECIDER", "Delivered", "LoadPlan", "Review", "State"]
+
+_WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
+    "receive": receiving.receive,
+    "amend": receiving.amend,
+    "await_validation": receiving.await_validation,
+    "record_validation": receiving.record_validation,
+    "conclude_validation": receiving.conclude_validation,
+    "hold": receiving.hold,
+    "resume": receiving.resume,
+    "plan": riding.plan,
+    "unplan": riding.unplan,
+    "record_dispatch": riding.record_dispatch,
+    "record_pickup": riding.record_pickup,
+    "record_delivery": riding.record_delivery,
+    "open_review": billing.open_review,
+    "release_billing": billing.release_billing,
+    "record_invoice": billing.record_invoice,
+    "close": billing.close,
+    "cancel": ending.cancel,
+    "confirm_cancel": ending.confirm_cancel,
+    "apply_hold": ending.apply_hold,
+    "lift_hold": ending.lift_hold,
+}
+
+
+def _decide(state: State, command: OrderCommand) -> Message | None:
+    wish = command.WhichOneof("body")
+    if wish is None:
+        raise violated("body", "the command asks for nothing; set its body")
+    return _WISHES[wish](state, command)
+
+
+DECIDER: Decider[State, OrderCommand, OrderEvent] = Decider(
+    envelope=OrderEvent, initial=State(), decide=_decide, evolve=evolve, machines=machines
+)
+"""The decider of an order."""

@@ -1,0 +1,279 @@
+"""After delivery: the review, the billing gate (domain reference 3.5), and what stands on invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf.message import Message
+
+from gladhand.decider import Rejected
+from logistics.error.v1 import ErrorReason
+from logistics.exception.v1 import Gate
+from logistics.invoice.v1 import GateCheck, GateCheckKind, GateResult
+from logistics.order.v1 import (
+    LineMovement,
+    Order,
+    OrderBillingReleased,
+    OrderClosed,
+    OrderCommand,
+    OrderInvoiced,
+    OrderReviewOpened,
+    OrderState,
+)
+from services.orchestrator.deciders.order.riding import open_stops
+from services.orchestrator.deciders.order.rules import (
+    accepted,
+    barred,
+    check_ceiling,
+    check_lines,
+    present,
+    short_lines,
+)
+from services.orchestrator.deciders.order.state import State, held_at, rides_whole
+from services.orchestrator.deciders.refusal import refused, violated
+from services.orchestrator.quantities import decimal_of, total
+
+_GATED = frozenset({OrderState.ORDER_STATE_DELIVERED, OrderState.ORDER_STATE_DELIVERY_REVIEW})
+_BILLED = frozenset(
+    {
+        OrderState.ORDER_STATE_BILLABLE,
+        OrderState.ORDER_STATE_PARTIALLY_INVOICED,
+        OrderState.ORDER_STATE_INVOICED,
+        OrderState.ORDER_STATE_CLOSED,
+    }
+)
+_BILLABLE = frozenset({OrderState.ORDER_STATE_BILLABLE, OrderState.ORDER_STATE_PARTIALLY_INVOICED})
+_PROOF_REVIEWS = frozenset({"POD_MISSING", "POD_INVALID"})
+_WAIVABLE = frozenset(
+    {
+        GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED,
+        GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN,
+        GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE,
+        GateCheckKind.GATE_CHECK_KIND_REFERENCES,
+        GateCheckKind.GATE_CHECK_KIND_QUIET_PERIOD,
+    }
+)
+_REASONS = {
+    GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL: ErrorReason.ERROR_REASON_TRANSITION_NOT_ALLOWED,
+    GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED: ErrorReason.ERROR_REASON_POD_MISSING,
+    GateCheckKind.GATE_CHECK_KIND_QUANTITIES: ErrorReason.ERROR_REASON_QUANTITY_EXCEEDED,
+}
+"""The reason of a refusal by the check that failed; any other check answers HOLD_BLOCKS."""
+
+
+def open_review(state: State, command: OrderCommand) -> Message | None:
+    """Stop before billing until something is decided, or record the decision."""
+    order, wish = present(state), command.open_review
+    if order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW and state.review is not None:
+        if state.review.decided or not wish.decided:
+            return None
+    elif order.state not in _GATED:
+        raise barred(order, "reviewing the delivery", "a review stands between delivery and billing")
+    if not wish.reason:
+        raise violated("reason", "name the kind of exception that must be decided")
+    return OrderReviewOpened(reason=wish.reason, exception_id=wish.exception_id, decided=wish.decided)
+
+
+def release_billing(state: State, command: OrderCommand) -> Message | None:
+    """Open the billing gate where every check is passed, waived by a named role, or has nothing to look at."""
+    order, wish = present(state), command.release_billing
+    if order.state in _BILLED:
+        return None
+    if order.state not in _GATED:
+        raise barred(order, "releasing it for billing", "every delivery stop must be done first")
+    brought = _brought(order, wish.checks)
+    if not any(decimal_of(line.quantities.accepted) for line in order.lines):
+        raise barred(order, "billing nothing", "nothing was accepted: open a review and close the order")
+    _check_review(state, order, brought)
+    checks = [_settled(check, brought) for check in (make(state, order) for make in _OWN_CHECKS)]
+    own = {check.kind for check in checks}
+    checks += [check for kind, check in brought.items() if kind not in own]
+    for check in checks:
+        if check.result == GateResult.GATE_RESULT_FAIL:
+            raise _shut(state, check)
+    return OrderBillingReleased(checks=checks, policy_version=wish.policy_version)
+
+
+def record_invoice(state: State, command: OrderCommand) -> Message | None:
+    """Record a posted invoice; all invoices together never pass the accepted quantity of a line."""
+    order, wish = present(state), command.record_invoice
+    posted = state.invoices.get(wish.invoice_id)
+    if posted is not None:
+        if posted == tuple(wish.lines):
+            return None
+        raise refused(
+            ErrorReason.ERROR_REASON_MESSAGE_CONFLICT,
+            f"invoice {wish.invoice_id} was recorded with other lines; a posted invoice never changes, credit it",
+            invoice_id=wish.invoice_id,
+        )
+    if order.state not in _BILLABLE:
+        raise barred(order, "recording an invoice", "the billing gate must open first, and only what is open is billed")
+    check_lines(order, wish.lines)
+    others = [line for lines in state.invoices.values() for line in lines]
+    check_ceiling(order, accepted(order), others, wish.lines, "invoiced")
+    event = OrderInvoiced(
+        invoice_id=wish.invoice_id, lines=wish.lines, complete=_all_billed(order, [*others, *wish.lines])
+    )
+    if wish.HasField("erp_invoice"):
+        event.erp_invoice.CopyFrom(wish.erp_invoice)
+    return event
+
+
+def close(state: State, command: OrderCommand) -> Message | None:
+    """Close an order that is invoiced, or of which nothing is to be billed."""
+    order, wish = present(state), command.close
+    if order.state == OrderState.ORDER_STATE_CLOSED:
+        return None
+    holds = held_at(state, Gate.GATE_BILLING)
+    if holds:
+        raise _held(order, holds)
+    if order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW:
+        if any(decimal_of(line.quantities.accepted) for line in order.lines):
+            raise barred(order, "closing", "something was accepted: release it for billing")
+        _check_review(state, order, {})
+    elif order.state != OrderState.ORDER_STATE_INVOICED:
+        raise barred(order, "closing", "bill it first, or cancel it")
+    return OrderClosed(reason=wish.reason)
+
+
+def _brought(order: Order, checks: Iterable[GateCheck]) -> dict[int, GateCheck]:
+    """Return the caller's checks by kind. Raises Rejected where one waives what may not be waived, or namelessly."""
+    brought: dict[int, GateCheck] = {}
+    for check in checks:
+        if check.result == GateResult.GATE_RESULT_WAIVED:
+            decides = check.kind == GateCheckKind.GATE_CHECK_KIND_QUANTITIES
+            in_review = order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW
+            if not check.waived_by or not (check.kind in _WAIVABLE or (decides and in_review)):
+                raise refused(
+                    ErrorReason.ERROR_REASON_NOT_PERMITTED,
+                    f"{_name(check)} may be waived only where the policy lets it, and by somebody named",
+                    check=_name(check),
+                )
+        brought[check.kind] = check
+    return brought
+
+
+def _check_review(state: State, order: Order, brought: dict[int, GateCheck]) -> None:
+    """Refuse while something about the delivery is to be decided."""
+    word = brought.get(GateCheckKind.GATE_CHECK_KIND_QUANTITIES)
+    if word is not None and word.result == GateResult.GATE_RESULT_WAIVED:
+        return
+    short = short_lines(order)
+    review = state.review
+    if order.state == OrderState.ORDER_STATE_DELIVERED:
+        open_question = "SHORTAGE" if short else ""
+    elif review is None or review.decided:
+        open_question = ""
+    else:
+        settled = review.reason in _PROOF_REVIEWS and not short and not _unverified(state)
+        open_question = "" if settled else review.reason
+    if open_question:
+        raise refused(
+            ErrorReason.ERROR_REASON_HOLD_BLOCKS,
+            f"order {order.order_id} waits for a decision about its delivery ({open_question}): open a review and "
+            "let the policy or a person decide",
+            gate="billing",
+            review=open_question,
+            line_ids=",".join(short),
+        )
+
+
+def _settled(check: GateCheck, brought: dict[int, GateCheck]) -> GateCheck:
+    """Let the caller's waiver, or its word on the cold chain, stand for a check that the order cannot pass itself."""
+    other = brought.get(check.kind)
+    if other is None or check.result != GateResult.GATE_RESULT_FAIL:
+        return check
+    knows = check.kind == GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN
+    if other.result == GateResult.GATE_RESULT_PASS and knows:
+        return other
+    return other if other.result == GateResult.GATE_RESULT_WAIVED and check.kind in _WAIVABLE else check
+
+
+def _stops_terminal(state: State, order: Order) -> GateCheck:
+    kind = GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL
+    missing = [] if state.remainder else open_stops(state)
+    if missing or not (state.remainder or rides_whole(state, order)):
+        return _fail(kind, f"delivery stops are not done: {', '.join(missing) or 'lines without a load'}", missing)
+    return _pass(kind)
+
+
+def _pod_verified(state: State, _order: Order) -> GateCheck:
+    kind = GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED
+    missing = _unverified(state)
+    if missing or not state.deliveries:
+        return _fail(kind, f"no verified proof of delivery for stop {', '.join(missing)}", missing)
+    return _pass(kind, [there.pod_id for there in state.deliveries.values()])
+
+
+def _no_billing_hold(state: State, _order: Order) -> GateCheck:
+    kind = GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD
+    holds = held_at(state, Gate.GATE_BILLING)
+    return _fail(kind, "a hold blocks billing", holds) if holds else _pass(kind)
+
+
+def _quantities(_state: State, order: Order) -> GateCheck:
+    kind = GateCheckKind.GATE_CHECK_KIND_QUANTITIES
+    for line in order.lines:
+        if decimal_of(line.quantities.invoiced) > decimal_of(line.quantities.accepted):
+            return _fail(kind, f"line {line.line_id} has more invoiced than accepted", [line.line_id])
+    return _pass(kind)
+
+
+def _cold_chain(_state: State, order: Order) -> GateCheck:
+    kind = GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN
+    if not any(line.HasField("temperature") for line in order.lines):
+        return GateCheck(kind=kind, result=GateResult.GATE_RESULT_NOT_APPLICABLE)
+    return _fail(kind, "nobody has judged the temperatures of goods that must be kept cold", ())
+
+
+_OWN_CHECKS: tuple[Callable[[State, Order], GateCheck], ...] = (
+    _stops_terminal,
+    _pod_verified,
+    _no_billing_hold,
+    _quantities,
+    _cold_chain,
+)
+
+
+def _pass(kind: GateCheckKind.ValueType, evidence: Iterable[str] = ()) -> GateCheck:
+    return GateCheck(kind=kind, result=GateResult.GATE_RESULT_PASS, evidence_ids=evidence)
+
+
+def _fail(kind: GateCheckKind.ValueType, message: str, evidence: Iterable[str]) -> GateCheck:
+    return GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=message, evidence_ids=evidence)
+
+
+def _unverified(state: State) -> list[str]:
+    """Return the delivery stops at which something was set down without a verified proof."""
+    return [stop_id for (_, stop_id), there in state.deliveries.items() if there.lines and not there.proof_verified]
+
+
+def _shut(state: State, check: GateCheck) -> Rejected:
+    reason = _REASONS.get(check.kind, ErrorReason.ERROR_REASON_HOLD_BLOCKS)
+    metadata = {"gate": "billing", "check": _name(check)}
+    if check.kind == GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD:
+        metadata["hold_ids"] = ",".join(held_at(state, Gate.GATE_BILLING))
+    elif check.evidence_ids:
+        metadata["evidence_ids"] = ",".join(check.evidence_ids)
+    return refused(reason, f"the billing gate is shut: {check.message or _name(check)}", **metadata)
+
+
+def _held(order: Order, holds: tuple[str, ...]) -> Rejected:
+    return refused(
+        ErrorReason.ERROR_REASON_HOLD_BLOCKS,
+        f"order {order.order_id} cannot be closed: a hold blocks billing; release it first",
+        gate="billing",
+        hold_ids=",".join(holds),
+    )
+
+
+def _name(check: GateCheck) -> str:
+    value = GateCheckKind.DESCRIPTOR.values_by_number.get(check.kind)
+    return value.name.removeprefix("GATE_CHECK_KIND_") if value is not None else str(check.kind)
+
+
+def _all_billed(order: Order, lines: Sequence[LineMovement]) -> bool:
+    return all(
+        total(decimal_of(billed.quantity) for billed in lines if billed.line_id == line_id) == kept
+        for line_id, kept in accepted(order).items()
+    )
