@@ -1,0 +1,137 @@
+"""How the parts of the orchestrator hang together; the ports behind them are the caller's choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gladhand.bus.port import Backoff, Bus, Delivery, Handler, Subscription
+from gladhand.bus.timers import due_of
+from gladhand.clock import Clock
+from gladhand.envelope import EnvelopeType
+from gladhand.execute import Executor
+from gladhand.log.port import EventStore
+from gladhand.validation import check
+from logistics.order.v1 import OrderEvent
+from logistics.process.v1 import ProcessPolicy
+from services.orchestrator.gateways import ErpGateway, FleetGateway
+from services.orchestrator.journal import Journal
+from services.orchestrator.processes import haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
+from services.orchestrator.processes.fulfilment import FulfilmentDriver
+from services.orchestrator.processes.haulage import HaulageDriver
+from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.inside import InsideSteps
+from services.orchestrator.processes.observations import Observations
+from services.orchestrator.processes.outside import OutsideActions
+from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
+from services.orchestrator.processes.planning import Planning
+from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.resolutions import Resolutions
+from services.orchestrator.processes.ripple import LoadRipple
+from services.orchestrator.processes.watchdog import Watchdog
+from services.orchestrator.read_model import ReadModel
+from services.orchestrator.servicer.desk import Desk
+
+_WAKES_FULFILMENT = (
+    "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+)  # fmt: skip
+"""Order events that other parts record and that may give the process of the order something to do."""
+
+_WAKES_PLANNING = ("released", "unplanned")
+
+_PATIENT = Backoff(first=0.25, factor=2.0, longest=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the orchestrator stands on."""
+
+    store: EventStore
+    bus: Bus
+    clock: Clock
+    erp: ErpGateway
+    fleet: FleetGateway
+    read_model: ReadModel
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """The parts, put together and not yet running."""
+
+    desk: Desk
+    haulage: HaulageDriver
+    watchdog: Watchdog
+    subscriptions: tuple[Subscription, ...]
+
+
+def compose(
+    ports: Ports, policy: ProcessPolicy, *, workers: int = 16, watchdog_every: timedelta = timedelta(seconds=10)
+) -> Orchestrator:
+    """Put the orchestrator together. `workers`: aggregates that each consumer handles at once."""
+    bus, clock = ports.bus, ports.clock
+    journal = Journal(Executor(ports.store, clock, validate=check), clock)
+    outside = OutsideActions(journal, ports.erp, ports.fleet)
+    driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policy)
+    planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policy)
+    hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
+    resolving = Resolutions(journal, driver)
+    holding = HoldRipple(journal)
+    desk = Desk(
+        journal=journal,
+        store=ports.store,
+        read_model=ports.read_model,
+        fulfilment=driver,
+        planning=planning,
+        proofs=Proofs(journal, ports.read_model, policy),
+        holds=holding,
+        resolutions=resolving,
+        clock=clock,
+    )
+    subscriptions = (
+        *_order_subscriptions(driver, hauling, planning, workers),
+        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
+        _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
+        _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
+        _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
+        _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
+    )
+    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)
+    return Orchestrator(desk, hauling, watchdog, subscriptions)
+
+
+def _order_subscriptions(
+    driver: FulfilmentDriver, hauling: HaulageDriver, planning: Planning, workers: int
+) -> list[Subscription]:
+    async def wake(delivery: Delivery) -> None:
+        event = EnvelopeType.of(OrderEvent).decode(delivery.payload)
+        await driver.drive(event.order_id, event.event_id)
+        if event.WhichOneof("body") == "hold_lifted":
+            situation = await driver.situation(event.order_id)
+            for load in situation.loads if situation is not None else ():
+                await hauling.drive(load.load_id, event.event_id)
+
+    async def wake_by_timer(delivery: Delivery) -> None:
+        await driver.drive(due_of(delivery).key)
+
+    def orders(*tokens: str) -> tuple[str, ...]:
+        return tuple(f"logistics.order.*.*.{token}" for token in tokens)
+
+    return [
+        _subscription("ORDERS", "fulfilment", orders(*_WAKES_FULFILMENT), wake, workers),
+        _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
+        _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
+        _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),
+    ]
+
+
+def _subscription(stream: str, name: str, filters: tuple[str, ...], handler: Handler, workers: int) -> Subscription:
+    return Subscription(
+        stream=stream,
+        durable=f"orchestrator-{name}",
+        filters=filters,
+        handler=handler,
+        concurrency=workers,
+        max_deliver=12,
+        backoff=_PATIENT,
+    )
