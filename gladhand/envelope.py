@@ -43,7 +43,9 @@ def subject_token(value: str, what: str = "id") -> str:
     """Return `value` where it may stand as one token of a subject. Raises BadToken naming `what`."""
     if not _TOKEN.match(value):
         raise BadToken(
-            f"{value!r} cannot name a subject", field=what, remedy="give 1 to 128 of letters, digits, _ and -"
+            f"{what} {value!r} cannot stand in a subject",
+            field=what,
+            remedy="give 1 to 128 of letters, digits, _ and -",
         )
     return value
 

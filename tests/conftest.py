@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# One real nats-server for the whole run: nats_server, nats_connection, mesh_streams and the like.
+pytest_plugins = ["gladhand.testing.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any
 
 from nats import errors as nats_errors
@@ -52,6 +53,10 @@ class _Answer:
             await self.connection.publish(self.reply, answer)
         except (nats_errors.Error, OSError) as error:
             _log.info("answer to %s lost: %s", self.reply, error)
+
+
+def _position(pair: tuple[Delivery, _Answer]) -> int:
+    return pair[0].sequence
 
 
 class JetStreamConsumer:
@@ -99,6 +104,8 @@ class JetStreamConsumer:
         if self._stopped:
             return
         self._stopped = True
+        for dispatcher in self._dispatchers:
+            dispatcher.close()
         for source in self._sources:
             await source.close()
         for pump in self._pumps:
@@ -117,20 +124,26 @@ class JetStreamConsumer:
 
     async def _pump(self, source: _Source, dispatcher: Dispatcher) -> None:
         while not self._stopped:
-            for message in await source.take():
-                attempt, sequence, _, stored, _ = acked_fields(message)
-                delivery = Delivery(
-                    subject=message.subject,
-                    payload=message.data,
-                    headers=message.headers or {},
-                    stream=source.stream,
-                    sequence=sequence,
-                    stored_time=datetime.fromtimestamp(stored / 1e9, UTC),
-                    attempt=attempt,
-                )
-                dispatcher.accept(restored(delivery), _Answer(self._connection, message.reply))
+            # What the server delivers again may come in any order; as far as it comes together, order is restored.
+            for delivery, answer in sorted(
+                map(self._delivery, repeat(source.stream), await source.take()), key=_position
+            ):
+                dispatcher.accept(delivery, answer)
             if source.gone and not self._stopped:
                 await self._revive(source)
+
+    def _delivery(self, stream: str, message: Msg) -> tuple[Delivery, _Answer]:
+        attempt, sequence, _, stored, _ = acked_fields(message)
+        delivery = Delivery(
+            subject=message.subject,
+            payload=message.data,
+            headers=message.headers or {},
+            stream=stream,
+            sequence=sequence,
+            stored_time=datetime.fromtimestamp(stored / 1e9, UTC),
+            attempt=attempt,
+        )
+        return restored(delivery), _Answer(self._connection, message.reply)
 
     async def _revive(self, source: _Source) -> None:
         """The consumer is gone, or its server not ready yet: set it up again, as often as it takes."""

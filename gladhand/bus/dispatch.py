@@ -97,9 +97,13 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def close(self) -> None:
+        """Begin no further handler; what is accepted and not begun is handed back."""
+        self._stopping.set()
+
     async def stop(self, grace: timedelta) -> None:
         """Let running handlers finish within `grace`, hand everything else back at once."""
-        self._stopping.set()
+        self.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
         for task in list(self._tasks):

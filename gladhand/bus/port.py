@@ -99,8 +99,9 @@ class Subscription:
     """A durable consumer and the handler behind it.
 
     Messages with the same key are handled one after the other, in stream order, a retried one holding up those behind
-    it; different keys run in parallel. Delivery is at least once: a handler must be idempotent by business key. After
-    `max_deliver` attempts, or at once on Poison, a message becomes a dead letter.
+    it; different keys run in parallel. What a stop or a crash left unacknowledged comes again, and then perhaps behind
+    newer messages of its key; likewise where replicas share a consumer. Delivery is at least once: a handler must be
+    idempotent by business key. After `max_deliver` attempts, or at once on Poison, a message becomes a dead letter.
     """
 
     stream: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,8 @@ def nats_url(nats_settings: ConnectionSettings) -> str:
 @pytest.fixture
 async def nats_connection(nats_settings: ConnectionSettings) -> AsyncGenerator[Client]:
     """A connection to an empty account."""
-    async with connected(nats_settings) as connection:
-        await wipe(connection)
+    async with empty_account(nats_settings) as connection:
         yield connection
-        if connection.is_connected:
-            await wipe(connection)
 
 
 @pytest.fixture
@@ -66,6 +64,16 @@ async def mesh_streams(nats_connection: Client) -> Client:
     """The same connection, with the standard streams in place, small."""
     await ensure_streams(nats_connection, standard_streams(StreamLimits(total_bytes=64 << 20)))
     return nats_connection
+
+
+@asynccontextmanager
+async def empty_account(settings: ConnectionSettings) -> AsyncGenerator[Client]:
+    """Connect to an account, emptied before and after."""
+    async with connected(settings) as connection:
+        await wipe(connection)
+        yield connection
+        if connection.is_connected:
+            await wipe(connection)
 
 
 async def wipe(connection: Client) -> None:

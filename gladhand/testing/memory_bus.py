@@ -152,6 +152,8 @@ class MemoryConsumer:
 
     async def stop(self, grace: timedelta = timedelta(seconds=10)) -> None:
         """Stop, let running handlers finish within `grace`, hand the rest back. Safe to call twice."""
+        for dispatcher in self._dispatchers:
+            dispatcher.close()
         pumps, self._pumps = self._pumps, []
         for pump in pumps:
             pump.cancel()
@@ -231,7 +233,7 @@ class _Answer:
     async def extend(self) -> None:
         """Nothing takes a message away here."""
 
-    async def term(self, reason: str) -> None:
+    async def term(self, reason: str) -> None:  # noqa: ARG002 - the real server puts it into an advisory
         await self.ack()
 
     def _again(self) -> None:
