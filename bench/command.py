@@ -1,0 +1,66 @@
+"""The command path: our service process against bare grpc.aio, answering the same message by the same generated code.
+
+`COMMANDS` is the seam for the orchestrator itself: a further entry names another program that serves SubmitOrder and
+prints its port, to be measured against the same bare server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
+
+import grpc
+
+from bench.harness import Comparison, Operation, Plan, compare
+from bench.sample import submission
+from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as stubs
+
+__all__ = ["COMMANDS", "measure"]
+
+COMMANDS: dict[str, Sequence[str]] = {
+    "gRPC command path: service process / bare grpc.aio": (sys.executable, "-m", "bench.serve", "chain"),
+}
+"""What is measured against the bare server: a title, and the program that serves."""
+
+_BARE = (sys.executable, "-m", "bench.serve", "bare")
+_REQUESTS = 512
+_STARTS_WITHIN_S = 30.0
+
+
+async def measure(plan: Plan, concurrencies: Sequence[int]) -> list[Comparison]:
+    """Measure every entry of COMMANDS."""
+    found: list[Comparison] = []
+    for name, program in COMMANDS.items():
+        async with AsyncExitStack() as stack:
+            ports = [await stack.enter_async_context(_served(each)) for each in (program, _BARE)]
+            ours, bare = [await stack.enter_async_context(_submitting(port)) for port in ports]
+            found.extend([await compare(name, ours, bare, number, plan) for number in concurrencies])
+    return found
+
+
+@asynccontextmanager
+async def _served(program: Sequence[str]) -> AsyncIterator[int]:
+    """Start a server; give its port."""
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield int(await asyncio.wait_for(process.stdout.readline(), _STARTS_WITHIN_S))
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def _submitting(port: int) -> AsyncIterator[Operation]:
+    """Give the operation that submits an order over a plain channel."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        submit = stubs.OrchestratorServiceStub(channel).SubmitOrder
+        requests = cycle([submission() for _ in range(_REQUESTS)])
+
+        async def operation() -> object:
+            return await submit(next(requests), timeout=10)
+
+        yield operation
