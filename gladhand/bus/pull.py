@@ -17,15 +17,16 @@ from nats.aio.subscription import Subscription as InboxSubscription
 _SECOND = 1_000_000_000
 _EXPIRES_S = 30
 _HEARTBEAT_S = 1
-_SILENCE_S = 3.0
+_TICK_S = 0.5
+_SILENT_TICKS = 6
 _GONE = (b"Consumer Deleted", b"Consumer is push based", b"Stream Deleted")
 
 
 class PullFeed:
     """Asks one pull consumer for messages and keeps what came until it is taken.
 
-    Silence (not even a heartbeat for three seconds) means that the request was lost, for example with the server: it
-    is asked anew. `gone` says that the consumer no longer exists.
+    Silence (not even a heartbeat for three seconds) or a new connection means that the request was lost, for example
+    with the server: it is asked anew. `gone` says that the consumer no longer exists.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class PullFeed:
         self._pulls = 0
         self._asked: dict[str, int] = {}
         self._held = 0
+        self._reconnects = connection.stats["reconnects"]
         self.gone = False
 
     async def open(self) -> None:
@@ -67,10 +69,7 @@ class PullFeed:
             self._arrived.clear()
             if self.gone or self._subscription is None:
                 return []
-            try:
-                async with asyncio.timeout(_SILENCE_S):
-                    await self._arrived.wait()
-            except TimeoutError:
+            if await self._silent():
                 self._asked.clear()
                 await self._ask()
         taken = list(self._waiting)
@@ -81,6 +80,21 @@ class PullFeed:
         """Say that `count` taken messages are done with, which makes room for as many."""
         self._held -= count
         await self._ask()
+
+    async def _silent(self) -> bool:
+        """Wait for an arrival; return whether the request must be taken for lost: silence, or another connection."""
+        for _ in range(_SILENT_TICKS):
+            try:
+                async with asyncio.timeout(_TICK_S):
+                    await self._arrived.wait()
+            except TimeoutError:
+                reconnects = self._connection.stats["reconnects"]
+                if reconnects != self._reconnects:
+                    self._reconnects = reconnects
+                    return True
+            else:
+                return False
+        return True
 
     async def _ask(self) -> None:
         room = self._window - self._held - sum(self._asked.values())

@@ -4,6 +4,16 @@ from gladhand.testing.clock import VirtualClock
 from gladhand.testing.given import Given, given
 from gladhand.testing.memory import MemoryBroker, MemoryEventStore
 from gladhand.testing.memory_bus import MemoryBus
+from gladhand.testing.proxy import FaultProxy
 from gladhand.testing.waiting import eventually
 
-__all__ = ["Given", "MemoryBroker", "MemoryBus", "MemoryEventStore", "VirtualClock", "eventually", "given"]
+__all__ = [
+    "FaultProxy",
+    "Given",
+    "MemoryBroker",
+    "MemoryBus",
+    "MemoryEventStore",
+    "VirtualClock",
+    "eventually",
+    "given",
+]

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 _POLL_S = 0.01
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], within: float = 10.0, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], within: float = 10.0, what: str = "") -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T], within: float = 10.0, what: str = "") -> T: ...
+
+
+async def eventually(condition: Callable[[], Any], within: float = 10.0, what: str = "") -> Any:
     """Return the first truthy answer of `condition`, a plain or async function, asked again and again.
 
     Raises AssertionError with the last answer after `within` seconds. An AssertionError inside the condition counts as
@@ -21,7 +29,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], within: float = 
     loop = asyncio.get_running_loop()
     end = loop.time() + within
     while True:
-        answer: T | AssertionError
+        answer: Any
         try:
             asked = condition()
             answer = await asked if inspect.isawaitable(asked) else asked
