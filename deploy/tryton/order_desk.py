@@ -88,18 +88,28 @@ class OrderDesk:
         Raises ``UnknownNameError``, or the ``UserError`` of the ERP, e.g. for an exceeded credit limit.
         """
         customer = await self._customer(request.customer)
-        sale_id = await self.find(request.customer, request.reference)
-        if sale_id is None:
-            values = await self._sale_values(request, customer)
-            try:
-                (sale_id,) = await self.session.create("sale.sale", values)
-            except AmbiguousError:
-                sale_id = await self.find(request.customer, request.reference)
-                if sale_id is None:
-                    raise
+        sale_id = await self._entered(request, customer)
         await self._advance(sale_id)
         await self._send_to_addresses(sale_id, request, customer)
         return await self._placed(sale_id)
+
+    async def draft(self, request: SaleRequest) -> int:
+        """Enter the sale and leave it a draft; return its id. Repeating it changes nothing."""
+        return await self._entered(request, await self._customer(request.customer))
+
+    async def _entered(self, request: SaleRequest, customer: _Customer) -> int:
+        found = await self.find(request.customer, request.reference)
+        if found is not None:
+            return found
+        values = await self._sale_values(request, customer)
+        try:
+            (sale_id,) = await self.session.create("sale.sale", values)
+        except AmbiguousError:
+            found = await self.find(request.customer, request.reference)
+            if found is None:
+                raise
+            return found
+        return sale_id
 
     async def find(self, customer: str, reference: str) -> int | None:
         """The customer's sale with that reference; the oldest should several exist. Returns are not looked at."""

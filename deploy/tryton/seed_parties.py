@@ -5,7 +5,7 @@ from __future__ import annotations
 from deploy.tryton.credentials import Credentials
 from deploy.tryton.denver import CUSTOMERS, HAMPDEN
 from deploy.tryton.seed_goods import create_address
-from deploy.tryton.seed_ledger import Company, Ledger, module_record
+from deploy.tryton.seed_ledger import Company, Ledger, module_record, only
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
 
 
@@ -38,9 +38,10 @@ async def seed_users(
 ) -> None:
     """``order_clerk`` sells and arranges shipments; ``gateway`` also posts invoices. Neither administers anything."""
     groups = {name: await module_record(session, name, f"group_{name}") for name in ("sale", "stock", "account")}
+    groups["recovery"] = await _recovery_group(session)
     users = (
         ("order_clerk", "Order desk", passwords.order_clerk, ("sale", "stock")),
-        ("gateway", "Integration gateway", passwords.gateway, ("sale", "stock", "account")),
+        ("gateway", "Integration gateway", passwords.gateway, ("sale", "stock", "account", "recovery")),
     )
     for login, name, password, memberships in users:
         await session.create(
@@ -55,3 +56,14 @@ async def seed_users(
                 "warehouse": warehouses[HAMPDEN.code],
             },
         )
+
+
+async def _recovery_group(session: TrytonSession) -> int:
+    """A group with one right more: to process a sale that a crash left in "confirmed" (ERP reference A.6).
+
+    Otherwise that button asks for administration of sales, which the gateway must not have.
+    """
+    (group,) = await session.create("res.group", {"name": "Order recovery"})
+    button = await only(session, "ir.model.button", [("model", "=", "sale.sale"), ("name", "=", "process")])
+    await session.write("ir.model.button", [button], {"groups": [["add", [group]]]})
+    return group

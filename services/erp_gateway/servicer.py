@@ -1,4 +1,4 @@
-"""``ErpGatewayService``: each call handed to the adapter, which makes writes idempotent by what they leave in the ERP."""
+"""``ErpGatewayService``: each call handed to the adapter, whose writes are idempotent by what they leave in the ERP."""
 
 from __future__ import annotations
 

@@ -58,9 +58,10 @@ def plan_delivery(sale: SaleSnapshot, accepted: Mapping[str, Decimal]) -> Delive
     Raises ``UnknownLineError``, ``TooMuchAcceptedError`` or ``TooMuchShippedError``.
     """
     quantities: dict[int, Decimal] = {}
+    lines = {str(line.id) for line in sale.lines}
     for name, quantity in accepted.items():
         moves = moves_of(sale, name)
-        if not moves or any(move.id in quantities for move in moves):
+        if name.partition("-")[0] not in lines or any(move.id in quantities for move in moves):
             raise UnknownLineError(f"sale {sale.number} has no line {name!r}, or another line names the same goods")
         quantities |= _share(name, moves, quantity)
     for move in live_moves(sale):
