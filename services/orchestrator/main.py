@@ -25,7 +25,7 @@ from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import add_OrchestratorServiceServicer_to_server
 from logistics.process.v1 import ProcessPolicy
-from services.orchestrator.composition import Ports, compose
+from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
 from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.servicer import OWN_IDEMPOTENCY, OrchestratorServicer
@@ -43,7 +43,15 @@ async def _consuming(bus: Bus, subscriptions: Sequence[Subscription]) -> AsyncIt
 
 
 async def build(process: ServiceProcess[OrchestratorSettings]) -> None:
-    """Put the service together: log, bus, gateways, processes, read model, servicer."""
+    """Put the service together and let its processes run."""
+    ports, orchestrator = await assemble(process)
+    process.add_task("projector", Projector(ports.store, ports.read_model).run)
+    process.add_task("watchdog", orchestrator.watchdog.run)
+    await process.enter(_consuming(ports.bus, orchestrator.subscriptions))
+
+
+async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports, Orchestrator]:
+    """Open log, bus, gateways and read model and serve commands; no process runs yet."""
     settings = process.settings
     servers = tuple(settings.nats_url.split(","))
     connection = await process.enter(connected(ConnectionSettings(servers=servers, name=process.name)))
@@ -56,8 +64,9 @@ async def build(process: ServiceProcess[OrchestratorSettings]) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     read_model = await process.enter(ReadModel.opened(settings.read_model_url))
 
+    ports = Ports(store=store, bus=bus, clock=clock, erp=erp, fleet=fleet, read_model=read_model)
     orchestrator = compose(
-        Ports(store=store, bus=bus, clock=clock, erp=erp, fleet=fleet, read_model=read_model),
+        ports,
         _policy(settings),
         workers=settings.workers,
         watchdog_every=timedelta(seconds=settings.watchdog_s),
@@ -68,9 +77,7 @@ async def build(process: ServiceProcess[OrchestratorSettings]) -> None:
         OrchestratorServicer(orchestrator.desk),
         own_idempotency=OWN_IDEMPOTENCY,
     )
-    process.add_task("projector", Projector(store, read_model).run)
-    process.add_task("watchdog", orchestrator.watchdog.run)
-    await process.enter(_consuming(bus, orchestrator.subscriptions))
+    return ports, orchestrator
 
 
 async def _clock_and_bus(
