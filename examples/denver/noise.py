@@ -62,7 +62,8 @@ def _hold_back(sendings: Sequence[Sending], trip: Trip, chance: random.Random) -
         index
         for index in range(len(sendings) - HELD_BACK)
         if all(
-            not _stands(trip, sendings[each].at, margin=40.0) for each in (index, index + HELD_BACK // 2, index + HELD_BACK)
+            not _stands(trip, sendings[each].at, margin=40.0)
+            for each in (index, index + HELD_BACK // 2, index + HELD_BACK)
         )
     ]
     if not moving:

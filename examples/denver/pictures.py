@@ -67,12 +67,7 @@ def _png(width: int, height: int, colour: int, rows: list[bytearray]) -> bytes:
     """A PNG (W3C, third edition): header, one data chunk with unfiltered rows, end; eight bits a channel."""
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     content = b"".join(b"\0" + bytes(row) for row in rows)
-    return (
-        _SIGNATURE_BYTE
-        + _chunk(b"IHDR", header)
-        + _chunk(b"IDAT", zlib.compress(content, 9))
-        + _chunk(b"IEND", b"")
-    )
+    return _SIGNATURE_BYTE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(content, 9)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -114,7 +114,9 @@ def _drive(trip: Trip, now: float, start: Place, way: Sequence[Waypoint], chance
     for at, place in passed[1:]:
         if at >= due + REPORT_EVERY_S:
             speed = distance_m(before[1], place) / max(at - before[0], 0.1)
-            trip.fixes.append(Fix(at, _jittered(place, chance), round(speed, 2), round(course_deg(before[1], place), 1)))
+            trip.fixes.append(
+                Fix(at, _jittered(place, chance), round(speed, 2), round(course_deg(before[1], place), 1))
+            )
             due, before = at, (at, place)
     return passed[-1][0]
 
@@ -141,7 +143,9 @@ def _until_left(place: Place, way: Sequence[Waypoint]) -> Iterator[Waypoint]:
 
 def _beyond(place: Place) -> Place:
     """Somewhere to drive to from a load with a single stop."""
-    return Place(place.latitude, place.longitude + 1.5 * _LEAVE_M / (_M_PER_DEG * math.cos(math.radians(place.latitude))))
+    return Place(
+        place.latitude, place.longitude + 1.5 * _LEAVE_M / (_M_PER_DEG * math.cos(math.radians(place.latitude)))
+    )
 
 
 def _jittered(place: Place, chance: random.Random) -> Place:

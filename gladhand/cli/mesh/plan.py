@@ -102,7 +102,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
 
     target = {name: f"127.0.0.1:{ports[name]}" for name in ("orchestrator", "erp_gateway", "fleet_gateway")}
     return (
-        service("fleet_gateway", ("streams",), {"GLADHAND_FLEET_SEED": "deploy/fleet/denver.toml"}),
+        service("fleet_gateway", ("streams",), {"GLADHAND_FLEET_FILE": "deploy/fleet/denver.toml"}),
         service(
             "erp_gateway",
             ("streams", "tryton"),

@@ -49,7 +49,7 @@ def serve(home: Home, told: Told = lambda _: None) -> MeshState:
         mesh = MeshState(own, REGION, taken, stamp())
         plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken)
         for step in plan.steps:
-            home.data(step.name).parent.mkdir(parents=True, exist_ok=True)
+            home.data(step.name).mkdir(parents=True, exist_ok=True)
         asyncio.run(Supervisor(home, plan, mesh, told).run())
         return mesh
 
