@@ -190,9 +190,9 @@ class Track:
         return self._fences
 
     @property
-    def newest(self) -> float:
-        """Seconds since 1970 of the newest position, minus infinity where there is none."""
-        return self._fixes[-1].at if self._fixes else self._sealed_until
+    def reaches_back_to(self) -> float:
+        """Seconds since 1970 before which a position counts for nothing, minus infinity where none has come."""
+        return self._fixes[-1].at - self._window_s if self._fixes else self._sealed_until
 
     def add(self, fix: Fix) -> bool:
         """Take in a position; return whether anything is new. False for a known one and one that is too late."""

@@ -60,6 +60,11 @@ class Told:
     def __len__(self) -> int:
         return len(self._said)
 
+    @property
+    def newest_received(self) -> float:
+        """The newest receipt behind anything told, minus infinity where nothing is."""
+        return max((said.received for said in self._said.values()), default=float("-inf"))
+
     def learn(self, event: DeliveryEvent) -> None:
         """Take in an event that is published. Those of other sources are not ours to put right."""
         if event.source != DELIVERY_EVENT_SOURCE_GEOFENCE:
@@ -83,7 +88,7 @@ class Told:
 
     def changeable(self, said: _Said) -> bool:
         """Return whether every position behind it is still known."""
-        return said.received >= self.known_from
+        return min(said.received, said.at) >= self.known_from
 
     def keep_only(self, keys: Iterable[FenceKey]) -> None:
         """Drop what concerns other fences: nothing of it can change any more."""

@@ -10,11 +10,32 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from logistics.load.v1 import STOP_KIND_DELIVERY, STOP_KIND_PICKUP, Assignment, Load, LoadEvent, Stop
+from logistics.load.v1 import (
+    STOP_KIND_DELIVERY,
+    STOP_KIND_PICKUP,
+    STOP_STATE_CANCELLED,
+    STOP_STATE_COMPLETED,
+    STOP_STATE_DEPARTED,
+    STOP_STATE_FAILED,
+    STOP_STATE_SKIPPED,
+    Assignment,
+    Load,
+    LoadEvent,
+    Stop,
+)
 from services.edge_gateway.geofence import Fence
 
 __all__ = ["RoadBook"]
 
+_ENDED = frozenset(
+    {
+        STOP_STATE_COMPLETED,
+        STOP_STATE_DEPARTED,
+        STOP_STATE_SKIPPED,
+        STOP_STATE_CANCELLED,
+        STOP_STATE_FAILED,
+    }
+)
 _ALWAYS = float("-inf")
 _OPEN = float("inf")
 
@@ -48,7 +69,14 @@ class _Entry:
     dispatched: float = _OPEN
     stops: dict[str, _PlannedStop] = field(default_factory=dict)
     turns: list[_Turn] = field(default_factory=list)
-    over: bool = False
+    open_stops: set[str] = field(default_factory=set)
+    """Every stop of the plan, also without a place, at which work is left."""
+    cancelled: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do; late positions may still tell how it went."""
+        return self.cancelled or (self.dispatched < _OPEN and not self.open_stops)
 
 
 class RoadBook:
@@ -86,10 +114,14 @@ class RoadBook:
         self._forget_surplus()
         return touched
 
-    def fences(self, vehicle_id: str) -> list[Fence]:
-        """Return the stops that a vehicle is or was to visit, each with the time in which presence counts."""
+    def fences(self, vehicle_id: str, since: float = _ALWAYS) -> list[Fence]:
+        """Return the stops that a vehicle is or was to visit, each with the time in which presence counts.
+
+        Loads that were over before `since` (seconds since 1970) are left out.
+        """
         entries = (self._loads[load_id] for load_id in sorted(self._by_vehicle.get(vehicle_id, ())))
-        return [fence for entry in entries for fence in self._of(entry, vehicle_id)]
+        wanted = (entry for entry in entries if not entry.over or entry.newest >= since)
+        return [fence for entry in wanted for fence in self._of(entry, vehicle_id)]
 
     def vehicles(self) -> list[str]:
         """Return the vehicles that have or had a load, sorted."""
@@ -141,6 +173,7 @@ def _take(entry: _Entry, event: LoadEvent, at: float) -> bool:
 
 def _begin(entry: _Entry, load: Load) -> None:
     entry.stops = {stop.stop_id: _PlannedStop(stop) for stop in load.stops if _fenced(stop)}
+    entry.open_stops = {stop.stop_id for stop in load.stops}
     entry.turns = []
     for assignment in load.assignments:
         _assign(entry, assignment)
@@ -148,6 +181,7 @@ def _begin(entry: _Entry, load: Load) -> None:
 
 def _replan(entry: _Entry, stops: Sequence[Stop], at: float) -> None:
     wanted = {stop.stop_id: stop for stop in stops if _fenced(stop)}
+    entry.open_stops = {stop.stop_id for stop in stops if stop.state not in _ENDED}
     for stop_id, planned in entry.stops.items():
         if stop_id in wanted:
             planned.stop, planned.until = wanted[stop_id], _OPEN
@@ -171,16 +205,14 @@ def _end_turn(entry: _Entry, at: float) -> None:
 
 
 def _drop(entry: _Entry, stop_id: str, at: float) -> None:
+    entry.open_stops.discard(stop_id)
     planned = entry.stops.get(stop_id)
     if planned is not None:
         planned.until = min(planned.until, at)
 
 
-def _departed(entry: _Entry, stop_id: str) -> None:
-    """A load is over once its vehicle has left the last stop, in driving order, of those still in the plan."""
-    planned = [held.stop for held in entry.stops.values() if held.until == _OPEN]
-    if planned and max(planned, key=lambda stop: stop.sequence).stop_id == stop_id:
-        entry.over = True
+def _ended(entry: _Entry, stop_id: str) -> None:
+    entry.open_stops.discard(stop_id)
 
 
 def _fenced(stop: Stop) -> bool:
@@ -201,20 +233,22 @@ def _dispatched(entry: _Entry, at: float) -> None:
 
 def _cancelled(entry: _Entry, at: float) -> None:
     _end_turn(entry, at)
-    entry.over = True
+    entry.cancelled = True
 
 
 _CHANGES: Mapping[str, Callable[[_Entry, LoadEvent, float], None]] = {
-    "drafted": lambda entry, event, at: _begin(entry, event.drafted.load),
-    "planned": lambda entry, event, at: _begin(entry, event.planned.load),
+    "drafted": lambda entry, event, _at: _begin(entry, event.drafted.load),
+    "planned": lambda entry, event, _at: _begin(entry, event.planned.load),
     "replanned": lambda entry, event, at: _replan(entry, event.replanned.stops, at),
-    "assigned": lambda entry, event, at: _assign(entry, event.assigned.assignment),
-    "reassigned": lambda entry, event, at: _assign(entry, event.reassigned.assignment),
-    "unassigned": lambda entry, event, at: _end_turn(entry, at),
-    "reassignment_failed": lambda entry, event, at: _reassignment_failed(entry),
-    "dispatched": lambda entry, event, at: _dispatched(entry, at),
+    "assigned": lambda entry, event, _at: _assign(entry, event.assigned.assignment),
+    "reassigned": lambda entry, event, _at: _assign(entry, event.reassigned.assignment),
+    "unassigned": lambda entry, _event, at: _end_turn(entry, at),
+    "reassignment_failed": lambda entry, _event, _at: _reassignment_failed(entry),
+    "dispatched": lambda entry, _event, at: _dispatched(entry, at),
     "stop_cancelled": lambda entry, event, at: _drop(entry, event.stop_cancelled.stop_id, at),
     "stop_skipped": lambda entry, event, at: _drop(entry, event.stop_skipped.stop_id, at),
-    "stop_departed": lambda entry, event, at: _departed(entry, event.stop_departed.stop_id),
-    "cancelled": lambda entry, event, at: _cancelled(entry, at),
+    "stop_departed": lambda entry, event, _at: _ended(entry, event.stop_departed.stop_id),
+    "stop_completed": lambda entry, event, _at: _ended(entry, event.stop_completed.stop_id),
+    "stop_failed": lambda entry, event, _at: _ended(entry, event.stop_failed.stop_id),
+    "cancelled": lambda entry, _event, at: _cancelled(entry, at),
 }
