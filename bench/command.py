@@ -1,7 +1,6 @@
-"""The command path: our service process against bare grpc.aio, answering the same message by the same generated code.
+"""The command path: our servers against bare grpc.aio, given the same messages through the same generated code.
 
-`COMMANDS` is the seam for the orchestrator itself: a further entry names another program that serves SubmitOrder and
-prints its port, to be measured against the same bare server.
+Each message is a new order: the orchestrator would answer a repeat without recording anything.
 """
 
 from __future__ import annotations
@@ -10,23 +9,24 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from itertools import cycle
+from uuid import uuid4
 
 import grpc
 
 from bench.harness import Comparison, Operation, Plan, compare
 from bench.sample import submission
+from logistics.orchestrator.v1 import SubmitOrderRequest
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as stubs
 
 __all__ = ["COMMANDS", "measure"]
 
 COMMANDS: dict[str, Sequence[str]] = {
     "gRPC command path: service process / bare grpc.aio": (sys.executable, "-m", "bench.serve", "chain"),
+    "orchestrator, SubmitOrder on disk / bare grpc.aio": (sys.executable, "-m", "bench.serve_orchestrator"),
 }
 """What is measured against the bare server: a title, and the program that serves."""
 
 _BARE = (sys.executable, "-m", "bench.serve", "bare")
-_REQUESTS = 512
 _STARTS_WITHIN_S = 30.0
 
 
@@ -58,9 +58,13 @@ async def _submitting(port: int) -> AsyncIterator[Operation]:
     """Give the operation that submits an order over a plain channel."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         submit = stubs.OrchestratorServiceStub(channel).SubmitOrder
-        requests = cycle([submission() for _ in range(_REQUESTS)])
+        template = submission()
 
         async def operation() -> object:
-            return await submit(next(requests), timeout=10)
+            request = SubmitOrderRequest()
+            request.CopyFrom(template)
+            request.request_id = str(uuid4())
+            request.order.references[0].value = request.request_id
+            return await submit(request, timeout=10)
 
         yield operation
