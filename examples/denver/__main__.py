@@ -52,7 +52,7 @@ def main() -> int:
     try:
         return 0 if asyncio.run(run(home, mesh, arguments)) else 1
     except _TROUBLE as error:
-        print(f"demo: {error or type(error).__name__}", file=sys.stderr)
+        print(f"demo: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
 
 

@@ -53,11 +53,7 @@ async def wait_decided(stage: Stage, references: Sequence[str], teller: Teller, 
     """Wait until each is released or rejected. Raises DemoError."""
 
     def missing(found: Mapping[str, Order]) -> list[str]:
-        return [
-            f"{each}: {order_state(found[each]) if each in found else 'not seen by the gateway yet'}"
-            for each in references
-            if each not in found or found[each].state not in _RELEASED
-        ]
+        return [f"{each}: {order_state(found[each])}" for each in references if found[each].state not in _RELEASED]
 
     found = await _wait(stage, references, missing, teller, within_s)
     for reference, order in found.items():
@@ -128,11 +124,7 @@ async def _wait(
     while True:
         try:
             found = await current_orders(stage, references)
-            left = (
-                missing(found)
-                if len(found) == len(references)
-                else [f"{r}: not seen" for r in references if r not in found]
-            )
+            left = [f"{each}: not seen yet" for each in references if each not in found] or missing(found)
         except Unavailable as error:  # a service is being restarted
             left = [str(error)]
         if not left:

@@ -89,10 +89,10 @@ async def orders_in_log(connection: Client, references: Sequence[str]) -> dict[s
     owners: dict[str, str] = {}
     async for payload in _messages(connection, "INVOICES", "logistics.invoice.>"):
         invoice = InvoiceEvent.FromString(payload)
-        kind = invoice.WhichOneof("body")
-        if kind == "opened":
+        body = invoice.WhichOneof("body")
+        if body == "opened":
             owners[invoice.invoice_id] = invoice.opened.invoice.order_id
-        elif kind == "posted" and owners.get(invoice.invoice_id) in orders:
+        elif body == "posted" and owners.get(invoice.invoice_id) in orders:
             orders[owners[invoice.invoice_id]].posted.append(invoice.posted.erp_invoice.value)
     return by_reference
 

@@ -58,14 +58,8 @@ def disturb(trip: Trip, chance: random.Random) -> list[Sending]:
 
 def _hold_back(sendings: Sequence[Sending], trip: Trip, chance: random.Random) -> list[Sending]:
     """Let a stretch of the drive, away from every stop, arrive in one burst."""
-    moving = [
-        index
-        for index in range(len(sendings) - HELD_BACK)
-        if all(
-            not _stands(trip, sendings[each].at, margin=40.0)
-            for each in (index, index + HELD_BACK // 2, index + HELD_BACK)
-        )
-    ]
+    still = [_stands(trip, sending.at, margin=40.0) for sending in sendings]
+    moving = [index for index in range(len(sendings) - HELD_BACK) if not any(still[index : index + HELD_BACK + 1])]
     if not moving:
         return list(sendings)
     first = chance.choice(moving)
