@@ -38,6 +38,9 @@ _WAKES_FULFILMENT = (
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
+_WAKES_HAULAGE = ("planned", "hold_lifted")
+"""Order events after which a load that waited for the order may be dispatched."""
+
 _WAKES_PLANNING = ("released", "unplanned")
 
 _PATIENT = Backoff(first=0.25, factor=2.0, longest=60.0)
@@ -106,10 +109,12 @@ def _order_subscriptions(
     async def wake(delivery: Delivery) -> None:
         event = EnvelopeType.of(OrderEvent).decode(delivery.payload)
         await driver.drive(event.order_id, event.event_id)
-        if event.WhichOneof("body") == "hold_lifted":
-            situation = await driver.situation(event.order_id)
-            for load in situation.loads if situation is not None else ():
-                await hauling.drive(load.load_id, event.event_id)
+
+    async def wake_loads(delivery: Delivery) -> None:
+        event = EnvelopeType.of(OrderEvent).decode(delivery.payload)
+        situation = await driver.situation(event.order_id)
+        for load in situation.loads if situation is not None else ():
+            await hauling.drive(load.load_id, event.event_id)
 
     async def wake_by_timer(delivery: Delivery) -> None:
         await driver.drive(due_of(delivery).key)
@@ -119,6 +124,7 @@ def _order_subscriptions(
 
     return [
         _subscription("ORDERS", "fulfilment", orders(*_WAKES_FULFILMENT), wake, workers),
+        _subscription("ORDERS", "haulage-orders", orders(*_WAKES_HAULAGE), wake_loads, workers),
         _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
         _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
         _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),

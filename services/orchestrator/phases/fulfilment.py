@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 
 from logistics.exception.v1 import ExceptionKind
-from logistics.invoice.v1 import Invoice, InvoiceState
+from logistics.invoice.v1 import GateCheck, Invoice, InvoiceState
 from logistics.load.v1 import Load, LoadState
 from logistics.order.v1 import Order, OrderState
 from logistics.process.v1 import ProcessPolicy
@@ -48,6 +48,8 @@ class Situation:
     """Keys of the outside actions that succeeded."""
     retry_times: Mapping[str, datetime] = field(default_factory=dict)
     """When a failed outside action may be tried again, by its key."""
+    gate_checks: tuple[GateCheck, ...] = ()
+    """The checks with which the billing gate opened; empty before."""
     invoice: Invoice | None = None
     loads: tuple[Load, ...] = ()
     """The loads on which lines of the order ride or rode."""

@@ -39,11 +39,11 @@ Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Rest
 
 
 def phase(load: Load, *, dispatch_blocked: bool) -> Step:
-    """Return what a load needs next. `dispatch_blocked`: an active hold blocks dispatch of it or of an order on it."""
+    """Return what a load needs next. `dispatch_blocked`: a hold, or an order that is not wholly planned."""
     if load.state == LoadState.LOAD_STATE_PLANNED:
         return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
-        return Rest("a hold blocks dispatch") if dispatch_blocked else Dispatch()
+        return Rest("a hold or an order that is not wholly planned blocks dispatch") if dispatch_blocked else Dispatch()
     if load.state == LoadState.LOAD_STATE_COMPLETED:
         return Free()
     if load.state == LoadState.LOAD_STATE_CANCELLED:

@@ -168,6 +168,7 @@ class FulfilmentDriver:
             parked=process.state.parked,
             done=process.state.done,
             retry_times=process.state.retry_times,
+            gate_checks=loaded.state.gate_checks,
             invoice=billed,
             loads=present,
             completion_time=_completion_time(shown, present),

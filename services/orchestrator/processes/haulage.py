@@ -17,6 +17,7 @@ from gladhand.errors import FailedPrecondition, NotFound
 from logistics.dispatch.v1 import AssignLoadRequest, CancelLoadRequest, CompleteLoadRequest, DispatchLoadRequest
 from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import AssignLoad, CancelLoad, DispatchLoad, Load, LoadEvent
+from logistics.order.v1 import OrderState
 from services.orchestrator.deciders import load, order
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import FleetGateway
@@ -148,7 +149,11 @@ class HaulageDriver:
             log.info("load %s is unknown to the fleet: nothing to take back", found.load_id)
 
     async def _dispatch_blocked(self, found: Load) -> bool:
+        """Whether a hold of the load or of an order on it blocks dispatch, or an order is not wholly planned yet."""
         blocking = list((await self._journal.find(load.DECIDER, found.load_id)).state.holds.values())
         for order_id in found.order_ids:
-            blocking.extend((await self._journal.find(order.DECIDER, order_id)).state.holds.values())
+            riding = (await self._journal.find(order.DECIDER, order_id)).state
+            if riding.order is not None and riding.order.state == OrderState.ORDER_STATE_RELEASED:
+                return True
+            blocking.extend(riding.holds.values())
         return any(Gate.GATE_DISPATCH in gates for gates in blocking)

@@ -156,7 +156,7 @@ class InsideSteps:
             case OpenInvoice():
                 wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
             case ReleaseInvoice():
-                wish = ReleaseInvoiceWish(policy_version=POLICY_VERSION)
+                wish = ReleaseInvoiceWish(checks=s.gate_checks, policy_version=POLICY_VERSION)
             case DraftInvoice():
                 wish = DraftInvoiceWish(invoice=drafted_invoice(s.order, pod_ids, s.loads))
             case ApproveInvoice():

@@ -72,7 +72,10 @@ class Observations:
             log.info("milestone %s of load %s changes no stop", Milestone.Name(seen.milestone), seen.load_id)
             return
         try:
-            await self._journal.load(seen.load_id, wish, cause)
+            outcome = await self._journal.load(seen.load_id, wish, cause)
+            if outcome.event is not None and outcome.event.WhichOneof("body") == "cancel_reversed":
+                # The fact came before the cancelling: that is taken back first, then the fact is recorded.
+                await self._journal.load(seen.load_id, wish, cause.step("after reversal"))
         except (Rejected, IllegalTransition) as refusal:
             if refusal.reason in {"EPOCH_MISMATCH", "STOP_NOT_FOUND"}:
                 await self._unmatched(seen, cause, refusal.message)

@@ -156,11 +156,11 @@ class Planning:
         return found
 
     async def _propose(self, wave_id: str, state: wave.State, cause: Cause) -> wave.State:
-        orders = [(await self._journal.find(order.DECIDER, order_id)).state.order for order_id in state.order_ids]
+        wanted = [await self._wanted(order_id) for order_id in state.order_ids]
         request = PlanLoadsRequest(
             request_id=ids.derive(wave_id, "plan"),
             region=cause.region,
-            orders=[OrderToPlan(order=o) for o in orders if o is not None],
+            orders=[each for each in wanted if each is not None],
             wave_id=wave_id,
         )
         request.horizon.start_time.FromDatetime(self._clock.now())
@@ -177,6 +177,17 @@ class Planning:
         ]
         wish = wave.Propose(tuple(answer.loads), tuple(unplanned))
         return (await self._journal.wave(wave_id, wish, cause.step("propose"))).state
+
+    async def _wanted(self, order_id: str) -> OrderToPlan | None:
+        """Return what of an order rides nowhere yet."""
+        state = (await self._journal.find(order.DECIDER, order_id)).state
+        if state.order is None:
+            return None
+        riding = {line_id for plan in state.plan.values() for line_id in plan.line_ids}
+        return OrderToPlan(
+            order=state.order,
+            line_ids=[line.line_id for line in state.order.lines if line.line_id not in riding] if riding else (),
+        )
 
     async def _lay(self, wave_id: str, state: wave.State, cause: Cause) -> None:
         for load in state.loads:

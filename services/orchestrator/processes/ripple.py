@@ -131,7 +131,10 @@ class LoadRipple:
             occur_time=event.occur_time.ToDatetime(tzinfo=UTC),
         )
         try:
-            await self._journal.order(order_id, wish, cause)
+            outcome = await self._journal.order(order_id, wish, cause)
+            if outcome.event is not None and outcome.event.WhichOneof("body") == "cancel_reversed":
+                # The fact came before the cancelling: that is taken back first, then the fact is recorded.
+                await self._journal.order(order_id, wish, cause.step("after reversal"))
         except Rejected as refusal:
             log.warning("order %s refused %s: %s", order_id, wish.DESCRIPTOR.name, refusal.message)
             if isinstance(wish, UnplanOrder):

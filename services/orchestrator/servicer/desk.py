@@ -40,12 +40,14 @@ class Methods(OrchestratorServiceServicer):
         self._desk = desk
 
 
-def cause_of(request_id: str, *, region: str = "", correlation_id: str = "") -> Cause:
-    """Return the cause of a command that a caller gives."""
+def cause_of(request_id: str, *, region: str = "", correlation_id: str = "", person: str = "") -> Cause:
+    """Return the cause of a command that a caller gives; `person` is who gives it through the caller, if anybody."""
     caller = current_call().principal or "internal"
     return Cause(
         request_id=request_id,
         region=region,
         correlation_id=correlation_id,
-        actor=Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id=caller),
+        actor=Actor(kind=ActorKind.ACTOR_KIND_PERSON, id=person)
+        if person
+        else Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id=caller),
     )

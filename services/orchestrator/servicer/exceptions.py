@@ -135,7 +135,7 @@ class ExceptionMethods(Methods):
         """Release a hold; what waited for it goes on."""
         if not (await self._desk.journal.find(hold.DECIDER, request.hold_id)).version:
             raise NotFound("hold", request.hold_id, reason="HOLD_NOT_FOUND")
-        cause = cause_of(request.request_id)
+        cause = cause_of(request.request_id, person=request.released_by)
         wish = LiftHold(released_by=request.released_by, evidence=request.evidence)
         try:
             outcome = await self._desk.journal.hold(request.hold_id, wish, cause)
