@@ -44,7 +44,9 @@ async def connect(settings: ConnectionSettings) -> Client:
     seen: list[Exception] = []
 
     async def on_error(error: Exception) -> None:
-        seen[:] = [error]
+        # A refusal tells more than the reset connection that may come with it.
+        if not (seen and "authorization" in str(seen[0]).lower()):
+            seen[:] = [error]
         _log.warning("nats: %s", str(error) or type(error).__name__)
 
     async def on_disconnect() -> None:

@@ -24,7 +24,13 @@ FAST = Backoff(first=0.01, factor=1.5, longest=0.05)
 async def consuming(
     mesh: Mesh, handler: Callable[[Delivery], Awaitable[None]], **more: Any
 ) -> AsyncGenerator[Consumer]:
-    settings = {"stream": "OBSERVATIONS", "durable": "tester", "handler": handler, "backoff": FAST, "max_deliver": 3}
+    settings: dict[str, Any] = {
+        "stream": "OBSERVATIONS",
+        "durable": "tester",
+        "handler": handler,
+        "backoff": FAST,
+        "max_deliver": 3,
+    }
     consumer = await mesh.bus.subscribe(Subscription(**(settings | more)))
     try:
         yield consumer

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gladhand.bus.jetstream import JetStreamBus
-from gladhand.bus.port import AlreadyTaken, Delivery, Due, Entry, KeyValue, Subscription
+from gladhand.bus.port import AlreadyTaken, Bus, Delivery, Due, Entry, KeyValue, Subscription
 from gladhand.bus.timers import due_of
 from gladhand.bus.warp import MeshClock
 from gladhand.clock import SystemClock
@@ -21,13 +21,13 @@ from tests.adapters.log.mesh import QUICK, Mesh
 
 
 @asynccontextmanager
-async def fired(bus: JetStreamBus | MemoryBus | object) -> AsyncGenerator[list[tuple[Due, datetime]]]:
+async def fired(bus: Bus) -> AsyncGenerator[list[tuple[Due, datetime]]]:
     found: list[tuple[Due, datetime]] = []
 
     async def handle(delivery: Delivery) -> None:
         found.append((due_of(delivery), delivery.stored_time))
 
-    consumer = await bus.subscribe(  # type: ignore[attr-defined]
+    consumer = await bus.subscribe(
         Subscription(stream="TIMERS", durable="timing", handler=handle, filters=("logistics.due.>",))
     )
     try:
@@ -106,7 +106,7 @@ async def test_a_virtual_clock_fires_timers_as_it_moves() -> None:
 
 
 async def test_a_warped_clock_moves_for_the_whole_mesh_and_takes_its_timers_along(mesh: Mesh) -> None:
-    def on(clock: MeshClock) -> JetStreamBus | MemoryBus:
+    def on(clock: MeshClock) -> Bus:
         if mesh.connection is not None:
             return JetStreamBus(mesh.connection, clock, patience=QUICK)
         return MemoryBus(mesh.broker, clock)
