@@ -38,7 +38,7 @@ class Redelivery:
             stream=STREAM,
             durable=DURABLE,
             handler=self.handle,
-            filters=(f"logistics.inbox.{self._region}.>",),
+            filters=(f"logistics.inbox.{self._region}.*",),  # other gateways keep theirs deeper: a token of the subject more
             concurrency=_AT_ONCE,
             key=lambda delivery: f"{delivery.stream}/{delivery.sequence}",
             max_deliver=self._attempts,
