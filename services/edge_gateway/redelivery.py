@@ -38,7 +38,8 @@ class Redelivery:
             stream=STREAM,
             durable=DURABLE,
             handler=self.handle,
-            filters=(f"logistics.inbox.{self._region}.*",),  # other gateways keep theirs deeper: a token of the subject more
+            # One token: what other gateways keep, for example sales of an ERP, stands under longer subjects.
+            filters=(f"logistics.inbox.{self._region}.*",),
             concurrency=_AT_ONCE,
             key=lambda delivery: f"{delivery.stream}/{delivery.sequence}",
             max_deliver=self._attempts,
