@@ -75,12 +75,8 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
     process.add_servicer(
         add_EdgeIngestServiceServicer_to_server, EdgeIngest(intake, pods, in_hand), own_idempotency=True
     )
-    desks: dict[Protocol, Desk] = {
-        Protocol.OSMAND: intake,
-        Protocol.TRACCAR: intake,
-        Protocol.BATCH: intake,
-        Protocol.POD: pods,
-    }
+    desks: dict[Protocol, Desk] = dict.fromkeys((Protocol.OSMAND, Protocol.TRACCAR, Protocol.BATCH), intake)
+    desks[Protocol.POD] = pods
     redelivery = Redelivery(desks, in_hand, settings.region, attempts=settings.inbox_attempts)
     store = JetStreamEventStore(connection, source=GATEWAY)
     detector = Detector(

@@ -85,8 +85,7 @@ def parse(body: bytes, media_type: str = "application/json") -> list[Report]:
 
 
 def _samples(position: Fields) -> Iterator[TelemetrySample]:
-    number = position.maybe_number("id") or 0
-    message_id = f"{int(number)}" if number > 0 else ""
+    message_id = _own_id(position)
     attributes = position.maybe_fields("attributes") or Fields({})
     outdated = position.maybe_boolean("outdated") or False
     valid = position.maybe_boolean("valid")
@@ -145,14 +144,20 @@ def _event(event: Fields) -> TelemetrySample:
         change = StateChange(
             subject=STATE_SUBJECT_ALARM, on=True, raw_subject=attributes.maybe_text("alarm", 100) or "alarm"
         )
-    number = event.maybe_number("id") or 0
+    own_id = _own_id(event)
     sample = TelemetrySample(
-        provider_message_id=f"event/{int(number)}" if number > 0 else "",
+        provider_message_id=f"event/{own_id}" if own_id else "",
         quality=SampleQuality(valid=True),
         state_change=change,
     )
     sample.occur_time.FromDatetime(event.moment("eventTime" if event.has("eventTime") else "serverTime"))
     return sample
+
+
+def _own_id(stored: Fields) -> str:
+    """Traccar's number of a stored record; it sends 0 for what it has not stored."""
+    number = stored.maybe_text("id", 40)
+    return "" if number == "0" else number
 
 
 def _maybe(attributes: Fields, name: str) -> float | None:
