@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import uuid4
 
 import grpc
@@ -47,9 +47,13 @@ async def _served(program: Sequence[str]) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None
-        yield int(await asyncio.wait_for(process.stdout.readline(), _STARTS_WITHIN_S))
+        line = await asyncio.wait_for(process.stdout.readline(), _STARTS_WITHIN_S)
+        if not line:
+            raise RuntimeError(f"{' '.join(program)} ended before it served; what it printed says why")
+        yield int(line)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 

@@ -11,6 +11,7 @@ from grpc_requests import Client
 
 from gladhand.server import ServiceProcess
 from gladhand.settings import Settings
+from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc
 from tests.adapters.serving.trial import Trial, compiled
 
 pb2, stubs = compiled()
@@ -80,3 +81,38 @@ async def test_reflection_can_be_turned_off(serve: Any) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ask(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_the_real_services_can_be_found_by_reflection() -> None:
+    from_contract: Any = type("Orders", (orchestrator_service_pb2_grpc.OrchestratorServiceServicer,), {})
+
+    async def build(process: ServiceProcess[Settings]) -> None:
+        process.add_servicer(
+            orchestrator_service_pb2_grpc.add_OrchestratorServiceServicer_to_server,
+            from_contract(),
+            own_idempotency=True,
+        )
+
+    def look(target: str) -> set[str]:
+        client = Client.get_by_endpoint(target)
+        return set(client.service("logistics.orchestrator.v1.OrchestratorService").method_names)
+
+    async with ServiceProcess("orders", Settings()).serving(build) as running:
+        names = await asyncio.to_thread(look, running.target)
+    assert {"SubmitOrder", "GetOrder", "WatchOrders"} <= names
+
+
+async def test_the_calls_of_a_server_are_reported_when_it_stops(trial: Trial, caplog: pytest.LogCaptureFixture) -> None:
+    async def build(process: ServiceProcess[Settings]) -> None:
+        process.add_servicer(stubs.add_TrialServiceServicer_to_server, trial, own_idempotency=True)
+
+    caplog.set_level("INFO")
+    async with (
+        ServiceProcess("trial", Settings(slow_call_s=1e-9)).serving(build) as running,
+        grpc.aio.insecure_channel(running.target) as plain,
+    ):
+        await stubs.TrialServiceStub(plain).Read(pb2.ReadRequest())
+    facts = [(record.message, getattr(record, "facts", {})) for record in caplog.records]
+    [report] = [found for message, found in facts if message == "calls"]
+    assert (report["method"], report["codes"]) == ("/trial.v1.TrialService/Read", {"OK": 1})
+    assert "slow call" in {message for message, _found in facts}
