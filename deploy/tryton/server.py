@@ -47,7 +47,6 @@ def command(home: Home, port: int) -> list[str]:
         "--keep-alive", "30",
         "--timeout", "120",
         "--graceful-timeout", "20",
-        "--pid", str(home.root / "trytond.pid"),
         "--no-control-socket",
         "--log-level", "warning",
         "trytond.application:app",

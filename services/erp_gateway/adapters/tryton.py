@@ -45,12 +45,15 @@ _CONFIRMED_ON = frozenset({"processing", "done"})
 
 @dataclass(frozen=True, slots=True)
 class TrytonOptions:
-    """``instance`` and ``region`` name the ERP in the mesh; ``overlap`` is how far polling reaches back."""
+    """``instance`` and ``region`` name the ERP in the mesh; ``overlap`` is how far polling reaches back.
+
+    ``queue_wait_s`` bounds how long work that the ERP does through its own queue is waited for.
+    """
 
     instance: str
     region: str
     overlap: dt.timedelta = dt.timedelta(seconds=60)
-    draft_wait_s: float = 10.0
+    queue_wait_s: float = 10.0
     press: PressPolicy = field(default_factory=PressPolicy)
 
 
@@ -63,8 +66,8 @@ class TrytonAdapter:
         self._clock = clock or SystemClock()
         self._presses = Presses(self._session, options.press)
         self._master = MasterReader(self._session, options.instance)
-        self._deliveries = DeliveryPoster(self._session, self._presses, options.instance)
-        self._invoices = InvoicePoster(self._session, self._presses, options.instance, wait_s=options.draft_wait_s)
+        self._deliveries = DeliveryPoster(self._session, self._presses, options.instance, wait_s=options.queue_wait_s)
+        self._invoices = InvoicePoster(self._session, self._presses, options.instance, wait_s=options.queue_wait_s)
         self._documents = DocumentReader(self._session, options.instance)
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from gladhand.errors import FailedPrecondition
+from gladhand.errors import FailedPrecondition, Unavailable
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
 from services.erp_gateway.adapters.tryton_delivery_plan import (
@@ -27,6 +28,7 @@ from services.erp_gateway.adapters.tryton_snapshot import SaleSnapshot, Shipment
 from services.erp_gateway.adapters.tryton_units import quantity
 from services.erp_gateway.translation import plain
 
+_PAUSE_S = 0.25
 _SHIPMENT = "stock.shipment.out"
 _ASSIGNED = frozenset({"assigned", "picked", "packed", "shipped", "done"})
 _PICKED = _ASSIGNED - {"assigned"}
@@ -36,12 +38,25 @@ _CANCELLED = frozenset({"cancelled"})
 
 
 class DeliveryPoster:
-    """Dispatch and delivery of one ERP instance. Its callers hold the order's lock."""
+    """Dispatch and delivery of one ERP instance. Its callers hold the order's lock.
 
-    def __init__(self, session: TrytonSession, presses: Presses, instance: str) -> None:
+    ``wait_s`` bounds how long the ERP's own queue is waited for.
+    """
+
+    def __init__(
+        self,
+        session: TrytonSession,
+        presses: Presses,
+        instance: str,
+        *,
+        wait_s: float = 10.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._session = session
         self._presses = presses
         self._instance = instance
+        self._wait_s = wait_s
+        self._sleep = sleep
 
     async def confirm_dispatch(self, sale_id: int, request: erp.ConfirmDispatchRequest) -> list[str]:
         """Write dispatch reference and note on the shipments that ride; return their numbers.
@@ -70,20 +85,46 @@ class DeliveryPoster:
     async def post_delivery(
         self, sale_id: int, request: erp.PostDeliveryRequest, today: dt.date
     ) -> erp.PostDeliveryResponse:
-        """Complete and cancel shipments until the ERP shows exactly what was accepted; tell what it shows."""
+        """Complete and cancel shipments until the ERP shows exactly what was accepted; tell what it shows.
+
+        The ERP may process the sale through its queue, so that the remainder of a partial delivery appears later; it is
+        waited for, because it must be cancelled too. Raises Unavailable where that takes too long.
+        """
+        waited = 0.0
+        while not await self._advance(sale_id, request, today):
+            if waited >= self._wait_s:
+                raise Unavailable(
+                    "the ERP has not processed the delivery yet; is its queue running?",
+                    retry_after_s=5.0,
+                    reason="ERP_UNAVAILABLE",
+                    metadata={"erp": self._instance},
+                )
+            await self._sleep(_PAUSE_S)
+            waited += _PAUSE_S
+        sale = await read_sale(self._session, sale_id)
+        await self._note_proofs(sale, request)
+        return self._answer(sale, request)
+
+    async def _advance(self, sale_id: int, request: erp.PostDeliveryRequest, today: dt.date) -> bool:
+        """Do what is due now; whether the sale then has nothing left to deliver."""
         accepted = {line.line_id: Decimal(line.accepted.value) for line in request.lines}
         sale = await read_sale(self._session, sale_id)
         plan = self._plan(sale, accepted)
         if plan.complete:
             await self._complete(sale, plan, request, today)
-            sale = await read_sale(self._session, sale_id)
-            plan = self._plan(sale, accepted)
-        if plan.cancel:
-            await self._cancel(plan.cancel)
-        await self._ignore_cancelled(sale_id)
-        sale = await read_sale(self._session, sale_id)
-        await self._note_proofs(sale, request)
-        return self._answer(sale, request)
+            plan = self._plan(await read_sale(self._session, sale_id), accepted)
+        for shipment in plan.cancel:
+            await self._presses.press(_SHIPMENT, "cancel", [shipment], _CANCELLED)
+        state = await self._shipment_state(sale_id)
+        if state == "exception":
+            await self._ignore_cancelled(sale_id)
+            state = await self._shipment_state(sale_id)
+        return state == "sent"
+
+    async def _shipment_state(self, sale_id: int) -> str:
+        (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
+        state: str = row["shipment_state"]
+        return state
 
     def _plan(self, sale: SaleSnapshot, accepted: Mapping[str, Decimal]) -> DeliveryPlan:
         if sale.state not in ("processing", "done"):
@@ -169,15 +210,8 @@ class DeliveryPoster:
         await self._session.model(_SHIPMENT, "wait", list(ids))
         return sorted({row["product."]["code"] or f"product {row['product.']['id']}" for row in rows})
 
-    async def _cancel(self, shipments: Sequence[int]) -> None:
-        for shipment in shipments:
-            await self._presses.press(_SHIPMENT, "cancel", [shipment], _CANCELLED)
-
     async def _ignore_cancelled(self, sale_id: int) -> None:
         """Tell the sale that what was cancelled shall not be delivered again; otherwise it waits for a decision."""
-        (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
-        if row["shipment_state"] != "exception":
-            return
 
         async def steps(form: WizardForm) -> None:
             form.values["ask"].update(ignore_moves=form.values["ask"]["domain_moves"], recreate_moves=[])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from deploy.tryton.credentials import Credentials
 from deploy.tryton.database import prepare
 from deploy.tryton.layout import Home
@@ -34,12 +35,11 @@ def tryton(tryton_home: Home) -> Iterator[TrytonUnderTest]:
 
 
 @pytest.fixture
-def broken_tryton(tmp_path: Path, tryton_home: Home) -> Iterator[TrytonUnderTest]:
-    """A Tryton of its own, for tests that kill it."""
+def own_home(tmp_path: Path, tryton_home: Home) -> Home:
+    """A home of its own, for tests that start and kill their server."""
     home = Home(root=tmp_path / "tryton", cache=tryton_home.cache)
     prepare(home, dt.datetime.now(dt.UTC).date(), _progress)
-    with Server(home) as server:
-        yield TrytonUnderTest(home, server, Credentials.load(home.credentials))
+    return home
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 import pytest
+
 from gladhand import validation
 from gladhand.errors import Ambiguous, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from gladhand.testing import eventually

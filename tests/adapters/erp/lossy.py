@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Self
 
 
 class LossyRelay:
@@ -18,7 +19,7 @@ class LossyRelay:
         self._tasks: set[asyncio.Task[None]] = set()
         self.lost = 0
 
-    async def __aenter__(self) -> LossyRelay:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
@@ -45,7 +46,8 @@ class LossyRelay:
         assert task is not None
         self._tasks.add(task)
         try:
-            await self._relay(reader, writer)
+            with suppress(asyncio.CancelledError):  # the relay is being closed
+                await self._relay(reader, writer)
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
+
 from deploy.tryton.denver import CUSTOMERS, PRODUCTS, WAREHOUSES, Place
 from gladhand.testing import VirtualClock
 from logistics.order.v1 import order_pb2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.adapters.erp.contract import ErpContract
 from tests.adapters.erp.tryton_harness import TrytonHarness
 

@@ -44,14 +44,16 @@ def login(under_test: TrytonUnderTest, url: str, user: str = "gateway", timeout_
 
 def adapter_at(under_test: TrytonUnderTest, url: str, timeout_s: float = 30.0) -> TrytonAdapter:
     options = TrytonOptions(
-        instance=INSTANCE, region=REGION, draft_wait_s=0.5, press=PressPolicy(doubt_s=3.0, watch_s=8.0)
+        instance=INSTANCE, region=REGION, queue_wait_s=0.5, press=PressPolicy(doubt_s=3.0, watch_s=8.0)
     )
     return TrytonAdapter(login(under_test, url, timeout_s=timeout_s), options)
 
 
 class TrytonHarness:
     def __init__(self, under_test: TrytonUnderTest, relay: LossyRelay) -> None:
+        self.server = under_test.server
         self.relay = relay
+        self.admin = login(under_test, under_test.server.url, "admin")
         self.adapter = adapter_at(under_test, relay.url)
         self.desk = OrderDesk(under_test.server.url, DATABASE, under_test.passwords.order_clerk)
 
@@ -62,8 +64,14 @@ class TrytonHarness:
     async def place(
         self, lines: Sequence[Line], *, customer: str = CUSTOMER.code, warehouse: str = WAREHOUSE, confirm: bool = True
     ) -> str:
+        request = self.request(lines, customer=customer, warehouse=warehouse)
+        return str((await self.desk.place(request)).sale_id if confirm else await self.desk.draft(request))
+
+    def request(
+        self, lines: Sequence[Line], *, customer: str = CUSTOMER.code, warehouse: str = WAREHOUSE
+    ) -> SaleRequest:
         usual = next(c for c in CUSTOMERS if c.code == customer).deliveries[0]
-        request = SaleRequest(
+        return SaleRequest(
             customer,
             next(_references),
             warehouse,
@@ -75,7 +83,6 @@ class TrytonHarness:
             ),
             dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1),
         )
-        return str((await self.desk.place(request)).sale_id if confirm else await self.desk.draft(request))
 
     async def change(self, sale: str, sku: str, quantity: int) -> None:
         await self.desk.change_quantity(int(sale), sku, Decimal(quantity))
