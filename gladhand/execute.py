@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakValueDictionary
@@ -27,7 +27,7 @@ S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E", bound=Message)
 
-_REMEMBERED = 256
+_REMEMBERED = 4096
 _LONGEST_PAUSE_S = 0.05
 
 
@@ -62,10 +62,13 @@ class Outcome(Generic[S, E]):
 
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[S]):
-    """What the cache holds: the aggregate and where the newest requests' events stand, by event id."""
+    """What the cache holds: the aggregate, and the sequence of each of its newest events by event id.
+
+    All generations of one aggregate share `recent`: where an event stands never changes.
+    """
 
     loaded: Loaded[S]
-    recent: Mapping[str, int]
+    recent: dict[str, int]
 
 
 class Executor:
@@ -132,7 +135,7 @@ class Executor:
         conflict: Conflict | None = None
         mine: E | None = None
         for attempt in range(self._attempts):
-            if fresh:
+            if fresh or kept.recent.get(event_id, 0) > kept.loaded.sequence:
                 kept = await self._catch_up(decider, kind, aggregate_id, kept)
             done = await self._recorded(kind, aggregate_id, kept, event_id)
             if done is not None:
@@ -215,7 +218,7 @@ class Executor:
     ) -> Recorded[E] | None:
         """Return the event that the request has caused already, if it has."""
         sequence = kept.recent.get(event_id, 0)
-        if not sequence and kept.loaded.version <= _REMEMBERED:
+        if not sequence and kept.loaded.version <= len(kept.recent):
             return None
         for recorded in await self._store.read(kind, aggregate_id, after=max(sequence - 1, 0)):
             if cast("Any", recorded.event).event_id == event_id:
@@ -250,7 +253,7 @@ def _version(event: Message) -> int:
 
 def _advanced(kept: _Kept[S], event: Message, state: S, sequence: int) -> _Kept[S]:
     fields: Any = event
-    recent = dict(kept.recent)
+    recent = kept.recent
     recent[fields.event_id] = sequence
     if len(recent) > _REMEMBERED:
         del recent[next(iter(recent))]
