@@ -1,0 +1,308 @@
+"""What each event makes of a load. Nothing is refused here: the past already happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from logistics.exception.v1 import Gate
+from logistics.load.v1 import (
+    Assignment,
+    Load,
+    LoadEvent,
+    LoadState,
+    Stop,
+    StopKind,
+    StopOutcome,
+    StopState,
+    StopTime,
+)
+from logistics.type.v1 import Classifier
+from services.orchestrator.deciders.load.road import ENDED, after_fact
+from services.orchestrator.deciders.load.state import State
+
+_COMING = frozenset({StopState.STOP_STATE_PLANNED, StopState.STOP_STATE_EN_ROUTE})
+_UNDONE = _COMING | {StopState.STOP_STATE_ARRIVED, StopState.STOP_STATE_SERVICING}
+
+
+def evolve(state: State, event: LoadEvent) -> State:
+    """Return the state after an event; one that this version does not know changes the version alone."""
+    load = Load()
+    if state.load is not None:
+        load.CopyFrom(state.load)
+    name = event.WhichOneof("body") or ""
+    after = _fact(state, load, event) if name in _STOP_FACTS else _AFTER.get(name, _same)(state, load, event)
+    target = _TARGETS.get(name)
+    if target is not None:
+        load.state = target
+    load.version = event.version
+    load.update_time.CopyFrom(event.record_time)
+    return replace(after, load=load)
+
+
+def _fact(state: State, load: Load, event: LoadEvent) -> State:
+    name = event.WhichOneof("body") or ""
+    stop_id: str = getattr(event, name).stop_id
+    stop = next((stop for stop in load.stops if stop.stop_id == stop_id), None)
+    if stop is None:
+        return state
+    slot, apply = _STOP_FACTS[name]
+    derived = apply(state.derived, stop, event)
+    known = {**state.fact_event_ids, f"{stop_id}/{slot}": event.event_id} if slot else state.fact_event_ids
+    load.state = after_fact(load, name)
+    return replace(state, derived=derived, fact_event_ids=known)
+
+
+def _approached(derived: frozenset[str], stop: Stop, _event: LoadEvent) -> frozenset[str]:
+    if stop.state == StopState.STOP_STATE_PLANNED:
+        stop.state = StopState.STOP_STATE_EN_ROUTE
+    return derived
+
+
+def _arrived(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    stop.arrival.CopyFrom(event.stop_arrived.time)
+    if stop.state in _COMING:
+        stop.state = StopState.STOP_STATE_ARRIVED
+    return derived - {f"{stop.stop_id}/arrival"}
+
+
+def _service_began(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    stop.service_start.CopyFrom(event.stop_service_began.time)
+    if stop.state in _UNDONE:
+        stop.state = StopState.STOP_STATE_SERVICING
+    return derived
+
+
+def _completed(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    done = event.stop_completed
+    stop.completion.CopyFrom(done.time)
+    stop.outcome = done.outcome
+    stop.reason = done.reason[:100]
+    del stop.tasks[:]
+    stop.tasks.extend(done.tasks)
+    if done.pod_id:
+        others = [pod_id for pod_id in stop.pod_ids if pod_id != done.pod_id]
+        del stop.pod_ids[:]
+        stop.pod_ids.extend([*others, done.pod_id])
+    if stop.state in _UNDONE:
+        stop.state = StopState.STOP_STATE_COMPLETED
+    return derived - {f"{stop.stop_id}/completion"}
+
+
+def _departed(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    """Set the departure, and infer from it what nobody told: the arrival, and that a pickup went as expected."""
+    time = event.stop_departed.time
+    stop.departure.CopyFrom(time)
+    arrival, completion = f"{stop.stop_id}/arrival", f"{stop.stop_id}/completion"
+    if not stop.HasField("arrival") or arrival in derived:
+        stop.arrival.CopyFrom(_inferred(time))
+        derived |= {arrival}
+    worked = stop.state not in ENDED or stop.state == StopState.STOP_STATE_DEPARTED
+    if worked and (not stop.HasField("completion") or completion in derived):
+        stop.completion.CopyFrom(_inferred(time))
+        derived |= {completion}
+        if stop.kind == StopKind.STOP_KIND_PICKUP:
+            stop.outcome = StopOutcome.STOP_OUTCOME_SUCCEEDED
+            for task in stop.tasks:
+                task.actual.CopyFrom(task.expected)
+    if stop.state not in ENDED:
+        stop.state = StopState.STOP_STATE_DEPARTED
+    return derived
+
+
+def _inferred(evidence: StopTime) -> StopTime:
+    return StopTime(
+        time=evidence.time,
+        classifier=Classifier.CLASSIFIER_INFERRED,
+        source="inferred",
+        evidence_id=evidence.evidence_id,
+    )
+
+
+def _failed(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    stop.state = StopState.STOP_STATE_FAILED
+    stop.outcome = StopOutcome.STOP_OUTCOME_FAILED
+    stop.reason = event.stop_failed.reason[:100]
+    return derived
+
+
+def _skipped(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    stop.state = StopState.STOP_STATE_SKIPPED
+    stop.outcome = StopOutcome.STOP_OUTCOME_SKIPPED
+    stop.reason = event.stop_skipped.reason[:100]
+    return derived
+
+
+def _taken_out(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozenset[str]:
+    stop.state = StopState.STOP_STATE_CANCELLED
+    stop.outcome = StopOutcome.STOP_OUTCOME_CANCELLED
+    stop.reason = event.stop_cancelled.reason[:100]
+    return derived
+
+
+def _drafted(state: State, load: Load, event: LoadEvent) -> State:
+    load.CopyFrom(event.drafted.load)
+    load.load_id = event.load_id
+    load.create_time.CopyFrom(event.record_time)
+    return state
+
+
+def _planned(state: State, load: Load, event: LoadEvent) -> State:
+    load.CopyFrom(event.planned.load)
+    load.load_id = event.load_id
+    load.create_time.CopyFrom(event.record_time)
+    return replace(state, planned=event.planned.load)
+
+
+def _replanned(state: State, load: Load, event: LoadEvent) -> State:
+    new = event.replanned
+    load.plan_version = new.plan_version
+    del load.stops[:]
+    load.stops.extend(new.stops)
+    if new.HasField("figures"):
+        load.figures.CopyFrom(new.figures)
+    # Orders that rode stay named: the tasks tell which ride now.
+    known = set(load.order_ids)
+    load.order_ids.extend(
+        dict.fromkeys(task.order_id for stop in new.stops for task in stop.tasks if task.order_id not in known)
+    )
+    return state
+
+
+def _tendered(state: State, load: Load, event: LoadEvent) -> State:
+    load.carrier_scac = event.tendered.carrier_scac
+    return state
+
+
+def _withdrawn(state: State, load: Load, _event: LoadEvent) -> State:
+    load.ClearField("carrier_scac")
+    return state
+
+
+def _assigned(state: State, load: Load, event: LoadEvent) -> State:
+    _take_over(load, event.assigned.assignment)
+    return state
+
+
+def _reassigned(state: State, load: Load, event: LoadEvent) -> State:
+    _take_over(load, event.reassigned.assignment)
+    return state
+
+
+def _take_over(load: Load, assignment: Assignment) -> None:
+    """Put an assignment in force; the one before ends when it begins."""
+    if load.assignments and not load.assignments[-1].HasField("end_time"):
+        load.assignments[-1].end_time.CopyFrom(assignment.start_time)
+    load.assignments.append(assignment)
+
+
+def _unassigned(state: State, load: Load, event: LoadEvent) -> State:
+    if load.assignments and not load.assignments[-1].HasField("end_time"):
+        load.assignments[-1].end_time.CopyFrom(event.occur_time)
+    return state
+
+
+def _dispatched(state: State, load: Load, event: LoadEvent) -> State:
+    load.dispatch_reference = event.dispatched.dispatch_reference
+    return replace(state, dispatched_epoch=event.dispatched.epoch)
+
+
+def _resumed(state: State, load: Load, event: LoadEvent) -> State:
+    load.state = event.resumed.state
+    return state
+
+
+def _handed_over(state: State, load: Load, event: LoadEvent) -> State:
+    loaded = event.handed_over.loaded
+    load.state = LoadState.LOAD_STATE_IN_TRANSIT if loaded else LoadState.LOAD_STATE_DISPATCHED
+    return state
+
+
+def _cancelled(state: State, load: Load, _event: LoadEvent) -> State:
+    for stop in load.stops:
+        if stop.state in _UNDONE:
+            stop.state = StopState.STOP_STATE_CANCELLED
+            stop.outcome = StopOutcome.STOP_OUTCOME_CANCELLED
+    return state
+
+
+def _cancel_reversed(state: State, load: Load, event: LoadEvent) -> State:
+    load.state = event.cancel_reversed.state
+    return state
+
+
+def _eta_changed(state: State, load: Load, event: LoadEvent) -> State:
+    for stop in load.stops:
+        if stop.stop_id == event.eta_changed.stop_id:
+            stop.estimated_arrival_time.CopyFrom(event.eta_changed.estimated_arrival_time)
+    return state
+
+
+def _hold_applied(state: State, load: Load, event: LoadEvent) -> State:
+    applied = event.hold_applied
+    return _with_holds(state, load, {**state.holds, applied.hold_id: frozenset(applied.gates)})
+
+
+def _hold_lifted(state: State, load: Load, event: LoadEvent) -> State:
+    gone = event.hold_lifted.hold_id
+    return _with_holds(state, load, {hold_id: gates for hold_id, gates in state.holds.items() if hold_id != gone})
+
+
+def _with_holds(state: State, load: Load, holds: Mapping[str, frozenset[Gate.ValueType]]) -> State:
+    del load.hold_ids[:]
+    load.hold_ids.extend(sorted(holds))
+    return replace(state, holds=holds)
+
+
+def _same(state: State, _load: Load, _event: LoadEvent) -> State:
+    return state
+
+
+_STOP_FACTS: Mapping[str, tuple[str, Callable[[frozenset[str], Stop, LoadEvent], frozenset[str]]]] = {
+    "stop_approached": ("", _approached),
+    "stop_arrived": ("arrival", _arrived),
+    "stop_service_began": ("service_start", _service_began),
+    "stop_completed": ("completion", _completed),
+    "stop_departed": ("departure", _departed),
+    "stop_failed": ("", _failed),
+    "stop_skipped": ("", _skipped),
+    "stop_cancelled": ("", _taken_out),
+}
+"""Facts about a stop, each with the time that it tells."""
+_TARGETS: Mapping[str, LoadState.ValueType] = {
+    "drafted": LoadState.LOAD_STATE_DRAFT,
+    "planned": LoadState.LOAD_STATE_PLANNED,
+    "tendered": LoadState.LOAD_STATE_TENDERED,
+    "tender_accepted": LoadState.LOAD_STATE_ACCEPTED,
+    "tender_countered": LoadState.LOAD_STATE_COUNTERED,
+    "tender_declined": LoadState.LOAD_STATE_TENDER_DECLINED,
+    "tender_expired": LoadState.LOAD_STATE_TENDER_EXPIRED,
+    "tender_withdrawn": LoadState.LOAD_STATE_PLANNED,
+    "assigned": LoadState.LOAD_STATE_ASSIGNED,
+    "unassigned": LoadState.LOAD_STATE_PLANNED,
+    "dispatched": LoadState.LOAD_STATE_DISPATCHED,
+    "interrupted": LoadState.LOAD_STATE_INTERRUPTED,
+    "reassigned": LoadState.LOAD_STATE_REASSIGNING,
+    "reassignment_failed": LoadState.LOAD_STATE_INTERRUPTED,
+    "cancel_requested": LoadState.LOAD_STATE_CANCEL_REQUESTED,
+    "cancelled": LoadState.LOAD_STATE_CANCELLED,
+}
+"""Where events lead that lead to one state only."""
+_AFTER: Mapping[str, Callable[[State, Load, LoadEvent], State]] = {
+    "drafted": _drafted,
+    "planned": _planned,
+    "replanned": _replanned,
+    "tendered": _tendered,
+    "tender_withdrawn": _withdrawn,
+    "assigned": _assigned,
+    "reassigned": _reassigned,
+    "unassigned": _unassigned,
+    "dispatched": _dispatched,
+    "resumed": _resumed,
+    "handed_over": _handed_over,
+    "cancelled": _cancelled,
+    "cancel_reversed": _cancel_reversed,
+    "eta_changed": _eta_changed,
+    "hold_applied": _hold_applied,
+    "hold_lifted": _hold_lifted,
+}
