@@ -1,6 +1,7 @@
 """Errors as they travel over gRPC: a status code and `google.rpc` details, and back again at the client.
 
-Every error carries `ErrorInfo` with domain "gladhand"; see the contract's `ErrorReason` for the reasons.
+Every error carries `ErrorInfo` with domain "gladhand"; see the contract's `ErrorReason` for the reasons. Details travel
+as metadata, of which peers take 8 KiB by default, so texts are cut and lists end where the room does.
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ DOMAIN = "gladhand"
 DETAILS_KEY = "grpc-status-details-bin"
 """Metadata key under which gRPC carries the details."""
 
+_MESSAGE, _TEXT = 512, 300
+"""Characters shown of a message, and of any other text."""
+
+_ROOM = 4096
+"""Bytes of details sent."""
+
 _BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _D = TypeVar("_D", bound=Message)
 
@@ -44,11 +51,28 @@ def to_status(error: GladhandError, correlation_id: str = "") -> Status:
     if correlation_id and hidden:
         metadata["correlation_id"] = correlation_id
     message = f"a fault of this system; the logs hold it under {correlation_id}" if hidden else error.message
-    status = Status(code=status_code(error).value[0], message=message)
-    status.details.add().Pack(details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
+    status = Status(code=status_code(error).value[0], message=_cut(message, _MESSAGE))
+    shown = {key: _cut(value, _TEXT) for key, value in metadata.items()}
+    status.details.add().Pack(details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=shown))
     for detail in _details(error):
-        status.details.add().Pack(detail)
+        _add_what_fits(status, detail)
     return status
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _add_what_fits(status: Status, detail: Message) -> None:
+    """Add the detail; of a list that would not fit, its beginning."""
+    room = _ROOM - status.ByteSize()
+    lists = [field.name for field in detail.DESCRIPTOR.fields if field.is_repeated]
+    for name in lists:
+        entries = getattr(detail, name)
+        while entries and detail.ByteSize() > room:
+            del entries[-1]
+    if detail.ByteSize() <= room:
+        status.details.add().Pack(detail)
 
 
 def _details(error: GladhandError) -> Sequence[Message]:
@@ -57,7 +81,9 @@ def _details(error: GladhandError) -> Sequence[Message]:
         found.append(
             details_pb2.BadRequest(
                 field_violations=[
-                    details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description, reason=v.rule)
+                    details_pb2.BadRequest.FieldViolation(
+                        field=v.field, description=_cut(v.description, _TEXT), reason=v.rule
+                    )
                     for v in error.violations
                 ]
             )
@@ -66,7 +92,9 @@ def _details(error: GladhandError) -> Sequence[Message]:
         found.append(
             details_pb2.PreconditionFailure(
                 violations=[
-                    details_pb2.PreconditionFailure.Violation(type=p.type, subject=p.subject, description=p.description)
+                    details_pb2.PreconditionFailure.Violation(
+                        type=p.type, subject=p.subject, description=_cut(p.description, _TEXT)
+                    )
                     for p in error.preconditions
                 ]
             )
@@ -74,7 +102,9 @@ def _details(error: GladhandError) -> Sequence[Message]:
     if isinstance(error, errors.NotFound):
         found.append(
             details_pb2.ResourceInfo(
-                resource_type=error.resource_type, resource_name=error.resource_name, description=error.message
+                resource_type=error.resource_type,
+                resource_name=_cut(error.resource_name, _TEXT),
+                description=_cut(error.message, _TEXT),
             )
         )
     if error.retry_after_s is not None:

@@ -82,6 +82,17 @@ async def test_a_refusal_names_32_violations_at_most(bare: Any) -> None:
     assert found["ErrorInfo"].metadata["violations"] == "100"
 
 
+async def test_a_long_refusal_reaches_its_caller(bare: Any, trial: Trial) -> None:
+    async def refuse(_request: Any) -> Any:
+        violations = [errors.Violation(f"lines[{n}]", "ü" * 2000, "r") for n in range(1000)]
+        raise errors.InvalidArgument("ü" * 20_000, violations=violations)
+
+    trial.on_read = refuse
+    error = await refused(bare.Read(pb2.ReadRequest()))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details(error)["BadRequest"].field_violations[0].field == "lines[0]"
+
+
 async def test_bytes_that_are_no_message_are_refused_with_the_type_wanted(running: Any) -> None:
     async with grpc.aio.insecure_channel(running.target) as plain:
         for path in ("/trial.v1.TrialService/Read", "/trial.v1.TrialService/Write"):

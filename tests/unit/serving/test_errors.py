@@ -148,3 +148,15 @@ def test_a_detail_of_another_kind_is_left_alone() -> None:
     stranger: Message = error_details_pb2.Help(links=[error_details_pb2.Help.Link(url="https://example.org")])
     status.details.add().Pack(stranger)
     assert isinstance(from_status(status), errors.Conflict)
+
+
+def test_details_stay_within_what_peers_take() -> None:
+    violations = [Violation(f"lines[{n}].sku", "ü" * 2000, "string.pattern") for n in range(1000)]
+    error = errors.InvalidArgument("x" * 5000, violations=violations, metadata={"erp_message": "é" * 5000})
+    status = to_status(error)
+    assert status.ByteSize() <= 4200
+    found = from_status(status)
+    assert isinstance(found, errors.InvalidArgument)
+    assert found.violations[0].field == "lines[0].sku"
+    assert found.message.endswith("…")
+    assert found.reason == "CONTRACT_VIOLATION"
