@@ -127,7 +127,7 @@ def fail(state: State, command: LoadCommand) -> Message | None:
     load, stop, epoch = matched(state, wish, 0)
     if stop.state == StopState.STOP_STATE_FAILED:
         return None
-    _check_open(load, stop, stop.state in _UNDONE, "failing")
+    _check_open(load, stop, _UNDONE, "failing")
     return fact(
         wish.time,
         stop_failed=StopFailed(stop_id=stop.stop_id, time=wish.time, reason=wish.reason[:200], epoch=epoch),
@@ -140,7 +140,7 @@ def skip(state: State, command: LoadCommand) -> Message | None:
     load, stop, _ = matched(state, wish, 0)
     if stop.state == StopState.STOP_STATE_SKIPPED:
         return None
-    _check_open(load, stop, stop.state in _SKIPPABLE, "skipping")
+    _check_open(load, stop, _SKIPPABLE, "skipping")
     return fact(wish.time, stop_skipped=StopSkipped(stop_id=stop.stop_id, time=wish.time, reason=wish.reason[:200]))
 
 
@@ -206,10 +206,10 @@ def too_late(load: Load, stop: Stop, what: str) -> Message:
     return LoadCancelReversed(state=back, reason=f"{what} stop {stop.stop_id} before")
 
 
-def _check_open(load: Load, stop: Stop, open_stop: bool, wish: str) -> None:
+def _check_open(load: Load, stop: Stop, from_states: frozenset[StopState.ValueType], wish: str) -> None:
     if load.state not in ON_THE_ROAD:
         raise barred(load, f"{wish} a stop", "only a load on the road can give a stop up")
-    if not open_stop:
+    if stop.state not in from_states:
         raise _closed(load, stop, wish)
 
 

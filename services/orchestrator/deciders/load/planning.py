@@ -82,6 +82,8 @@ def replan(state: State, command: LoadCommand) -> Message | None:
         )
     _check_locked(load, stops)
     _check_stops(stops)
+    if all(stop.state in ENDED for stop in merged):
+        raise barred(load, "planning nothing", "cancel the load, or skip the stops that are left")
     event = LoadReplanned(plan_version=load.plan_version + 1, stops=merged, reason=wish.reason)
     if wish.HasField("figures"):
         event.figures.CopyFrom(wish.figures)
