@@ -165,3 +165,42 @@ def test_a_record_is_read_back() -> None:
 def test_bytes_that_are_no_record_are_refused(raw: Any) -> None:
     with pytest.raises(ValueError, match=r"record|State"):
         Record.decode(raw)
+
+
+class Failing(MemoryIdempotency):
+    """A store that goes out of reach after some writes."""
+
+    def __init__(self, good_writes: int) -> None:
+        super().__init__()
+        self._left = good_writes
+
+    async def _put(self, key: str, record: Record) -> int:
+        if self._left == 0:
+            raise Unavailable("the bucket does not answer")
+        self._left -= 1
+        return await super()._put(key, record)
+
+
+async def test_without_the_store_the_work_is_not_begun() -> None:
+    async def work() -> bytes:
+        pytest.fail("it must not begin")
+
+    with pytest.raises(Unavailable):
+        await Once(Failing(0)).run("trial", str(uuid4()), pb2.WriteRequest(name="a"), 5.0, work)
+
+
+async def test_an_answer_that_cannot_be_kept_still_reaches_its_caller(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> bytes:
+        return b"answer"
+
+    assert await Once(Failing(1)).run("trial", str(uuid4()), pb2.WriteRequest(name="a"), 5.0, work) == b"answer"
+    assert "answer not kept" in caplog.text
+
+
+async def test_a_fault_is_told_even_where_its_claim_cannot_be_released(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> bytes:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await Once(Failing(1)).run("trial", str(uuid4()), pb2.WriteRequest(name="a"), 5.0, work)
+    assert "claim not released" in caplog.text
