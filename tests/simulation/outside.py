@@ -1,0 +1,229 @@
+"""An ERP and a fleet in memory, with ledgers of their own and faults on demand.
+
+The ledgers count effects by business key, not by request, so that a second posting shows whatever its request id.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from gladhand import ids
+from gladhand.clock import Clock
+from gladhand.errors import GladhandError, Unavailable
+from logistics.dispatch.v1 import (
+    AssignLoadRequest,
+    AssignLoadResponse,
+    CancelLoadRequest,
+    CancelLoadResponse,
+    CompleteLoadRequest,
+    CompleteLoadResponse,
+    DispatchLoadRequest,
+    DispatchLoadResponse,
+    GetDriverRequest,
+    GetDriverResponse,
+    GetVehicleRequest,
+    GetVehicleResponse,
+    PlanLoadsRequest,
+    PlanLoadsResponse,
+)
+from logistics.erp.v1 import (
+    ConfirmDispatchRequest,
+    ConfirmDispatchResponse,
+    PostDeliveryRequest,
+    PostDeliveryResponse,
+    PostInvoiceRequest,
+    PostInvoiceResponse,
+    ValidateOrderRequest,
+    ValidateOrderResponse,
+)
+from logistics.load.v1 import Assignment, Load, LoadState, Stop, StopKind, StopState, StopTask
+from logistics.order.v1 import CheckResult, Order, ValidationCheck, ValidationKind
+from logistics.type.v1 import ExternalReference, ReferenceType
+
+T = TypeVar("T")
+
+
+class Faults:
+    """What goes wrong: planned failures by method, and a share of lost answers and outages drawn from a seed."""
+
+    def __init__(self, seed: int = 0, share: float = 0.0) -> None:
+        self._random = random.Random(seed)
+        self._share = share
+        self._planned: dict[str, deque[GladhandError]] = defaultdict(deque)
+        self.injected: Counter[str] = Counter()
+
+    def plan(self, method: str, *errors: GladhandError) -> None:
+        """Let the next calls of a method fail, one after the other, before anything happens."""
+        self._planned[method].extend(errors)
+
+    async def call(self, method: str, act: Callable[[], T | Awaitable[T]]) -> T:
+        """Act, with what goes wrong: nothing happens, or it happens and the answer is lost."""
+        if self._planned[method]:
+            self.injected[f"{method} refused"] += 1
+            raise self._planned[method].popleft()
+        if self._random.random() < self._share:
+            self.injected[f"{method} down"] += 1
+            raise Unavailable(f"{method}: nobody answers", reason="UNAVAILABLE")
+        result = act()
+        answer = await result if isinstance(result, Awaitable) else result
+        if self._random.random() < self._share:
+            self.injected[f"{method} answer lost"] += 1
+            raise Unavailable(f"{method}: the answer was lost", reason="UNAVAILABLE")
+        return answer
+
+
+class LedgerErp:
+    """An ERP that keeps books."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self.short: set[str] = set()
+        """Products of which nothing is in stock."""
+        self.confirmed: Counter[tuple[str, str]] = Counter()
+        """Dispatch confirmations, by order and load."""
+        self.shipped: dict[str, dict[str, str]] = {}
+        """Accepted quantity by line, by order."""
+        self.posted: dict[str, str] = {}
+        """The ERP's invoice number by posting key."""
+        self.postings: Counter[str] = Counter()
+        """Invoices in the books, by order."""
+
+    async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
+        return await self.faults.call("validate_order", lambda: self._validate(request.order))
+
+    def _validate(self, order: Order) -> ValidateOrderResponse:
+        missing = [line for line in order.lines if line.sku in self.short]
+        checks = [
+            ValidationCheck(kind=kind, result=CheckResult.CHECK_RESULT_PASS)
+            for kind in (ValidationKind.VALIDATION_KIND_CUSTOMER, ValidationKind.VALIDATION_KIND_LOCATION)
+        ]
+        checks.extend(
+            ValidationCheck(
+                kind=ValidationKind.VALIDATION_KIND_STOCK,
+                result=CheckResult.CHECK_RESULT_FAIL,
+                reason="STOCK_SHORT",
+                message=f"nothing of {line.sku} is in stock",
+                line_id=line.line_id,
+            )
+            for line in missing
+        )
+        return ValidateOrderResponse(checks=checks)
+
+    async def confirm_dispatch(self, request: ConfirmDispatchRequest) -> ConfirmDispatchResponse:
+        def act() -> ConfirmDispatchResponse:
+            self.confirmed[(request.order_id, request.load_id)] += 1
+            return ConfirmDispatchResponse()
+
+        return await self.faults.call("confirm_dispatch", act)
+
+    async def post_delivery(self, request: PostDeliveryRequest) -> PostDeliveryResponse:
+        def act() -> PostDeliveryResponse:
+            self.shipped[request.order_id] = {line.line_id: line.accepted.value for line in request.lines}
+            return PostDeliveryResponse(lines=request.lines)
+
+        return await self.faults.call("post_delivery", act)
+
+    async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
+        def act() -> PostInvoiceResponse:
+            known = self.posted.get(request.posting_key)
+            if known is None:
+                known = self.posted[request.posting_key] = f"INV-{len(self.posted) + 1:04d}"
+                self.postings[request.invoice.order_id] += 1
+            number = ExternalReference(system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=known)
+            return PostInvoiceResponse(erp_invoice=number, lines=request.invoice.lines)
+
+        return await self.faults.call("post_invoice", act)
+
+
+class YardFleet:
+    """A fleet with one vehicle for each load: every wave's orders of one warehouse ride together."""
+
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        self._clock = clock
+        self.faults = faults
+        self.assignments: dict[str, Assignment] = {}
+        self.live: set[str] = set()
+        """Loads on the road."""
+        self.freed: Counter[str] = Counter()
+
+    async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
+        return await self.faults.call("plan_loads", lambda: self._plan(request))
+
+    def _plan(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
+        orders = [wanted.order for wanted in request.orders]
+        load_id = ids.derive(request.request_id, "load")
+        pickup = Stop(
+            stop_id=ids.derive(load_id, "pickup"),
+            sequence=1,
+            kind=StopKind.STOP_KIND_PICKUP,
+            location=orders[0].ship_from,
+            state=StopState.STOP_STATE_PLANNED,
+            tasks=[task for order in orders for task in _tasks(order)],
+        )
+        deliveries = [
+            Stop(
+                stop_id=ids.derive(load_id, order.order_id),
+                sequence=position,
+                kind=StopKind.STOP_KIND_DELIVERY,
+                location=order.ship_to,
+                state=StopState.STOP_STATE_PLANNED,
+                pod_required=True,
+                tasks=_tasks(order),
+            )
+            for position, order in enumerate(orders, 2)
+        ]
+        load = Load(
+            load_id=load_id,
+            region=request.region,
+            plan_version=1,
+            state=LoadState.LOAD_STATE_PLANNED,
+            stops=[pickup, *deliveries],
+            order_ids=[order.order_id for order in orders],
+        )
+        return PlanLoadsResponse(loads=[load])
+
+    async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
+        def act() -> AssignLoadResponse:
+            known = self.assignments.get(request.load_id)
+            if known is None:
+                known = Assignment(epoch=1, vehicle_id=f"truck-{len(self.assignments) + 1}", driver_ids=["driver-1"])
+                known.start_time.FromDatetime(self._clock.now())
+                self.assignments[request.load_id] = known
+            return AssignLoadResponse(assignment=known)
+
+        return await self.faults.call("assign_load", act)
+
+    async def dispatch_load(self, request: DispatchLoadRequest) -> DispatchLoadResponse:
+        def act() -> DispatchLoadResponse:
+            self.live.add(request.load_id)
+            return DispatchLoadResponse(dispatch_reference=f"D-{request.load_id[:8]}", plan_version=1)
+
+        return await self.faults.call("dispatch_load", act)
+
+    async def complete_load(self, request: CompleteLoadRequest) -> CompleteLoadResponse:
+        def act() -> CompleteLoadResponse:
+            self.live.discard(request.load_id)
+            self.freed[request.load_id] += 1
+            return CompleteLoadResponse()
+
+        return await self.faults.call("complete_load", act)
+
+    async def cancel_load(self, request: CancelLoadRequest) -> CancelLoadResponse:
+        self.live.discard(request.load_id)
+        return CancelLoadResponse()
+
+    async def get_vehicle(self, request: GetVehicleRequest) -> GetVehicleResponse:
+        return GetVehicleResponse()
+
+    async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
+        return GetDriverResponse()
+
+
+def _tasks(order: Order) -> list[StopTask]:
+    return [
+        StopTask(order_id=order.order_id, line_id=line.line_id, expected=line.quantities.ordered, sku=line.sku)
+        for line in order.lines
+    ]

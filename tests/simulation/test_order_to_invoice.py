@@ -1,0 +1,94 @@
+"""Many orders through faults: every one ends in exactly one posted invoice or a named refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gladhand.errors import FailedPrecondition, Unavailable
+from gladhand.testing import eventually
+from logistics.invoice.v1 import InvoiceState
+from logistics.order.v1 import OrderState
+from tests.simulation.world import World, an_order
+
+
+async def test_a_clean_order_ends_invoiced(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1", ("CRATE", 4), ("PALLET", 1)))
+        await world.run_until_settled([order_id])
+        order = await world.order(order_id)
+        assert order.state == OrderState.ORDER_STATE_INVOICED
+        assert [line.quantities.invoiced.value for line in order.lines] == ["4", "1"]
+        assert world.erp.shipped[order_id] == {"1": "4", "2": "1"}
+        assert world.erp.postings[order_id] == 1
+        assert world.erp.confirmed[(order_id, order.load_ids[0])] >= 1
+        assert await world.invoice_state(order_id) == InvoiceState.INVOICE_STATE_POSTED
+
+
+async def test_an_order_without_stock_is_rejected_with_its_reason(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        world.erp.short.add("GHOST")
+        order_id = await world.submit(an_order("SO-1", ("GHOST", 1)))
+        await world.run_until_settled([order_id])
+        order = await world.order(order_id)
+        assert order.state == OrderState.ORDER_STATE_REJECTED
+        assert any(check.reason == "STOCK_SHORT" for check in order.checks)
+        assert not world.erp.postings
+
+
+async def test_only_what_was_accepted_is_billed(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1", ("CRATE", 5)))
+        world.refused[order_id] = 2
+        await world.run_until_settled([order_id])
+        order = await world.order(order_id)
+        assert order.state == OrderState.ORDER_STATE_INVOICED
+        assert order.lines[0].quantities.invoiced.value == "3"
+        assert world.erp.shipped[order_id] == {"1": "3"}
+
+
+async def test_a_refused_delivery_is_closed_without_an_invoice(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1", ("CRATE", 5)))
+        world.refused[order_id] = 5
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_CLOSED
+        assert world.erp.postings[order_id] == 0
+
+
+async def test_a_refusal_of_the_erp_waits_for_a_person_and_then_goes_on(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        world.erp.faults.plan("post_invoice", FailedPrecondition("the period is closed", reason="ERP_REFUSED"))
+        order_id = await world.submit(an_order("SO-1"))
+        await world.run_until_settled([order_id])
+        assert "the period is closed" in await world.parked(order_id)
+        stuck = await eventually(lambda: world.open_exception(order_id), what="an open exception")
+        await world.settle(stuck)
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
+        assert world.erp.postings[order_id] == 1
+
+
+async def test_an_erp_that_is_down_delays_and_loses_nothing(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        world.erp.faults.plan("validate_order", *[Unavailable("down", reason="ERP_UNAVAILABLE")] * 4)
+        order_id = await world.submit(an_order("SO-1"))
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_faults_cost_time_and_never_an_order(tmp_path: Path, seed: int) -> None:
+    async with World.opened(tmp_path, seed=seed, share=0.15) as world:
+        order_ids = []
+        for number in range(8):
+            submitted = an_order(f"SO-{number}", ("CRATE", 1 + number), ("PALLET", 2))
+            order_ids.append(await world.submit(submitted))
+            assert await world.submit(submitted) == order_ids[-1]
+        world.refused[order_ids[0]] = 1
+        await world.run_until_settled(order_ids)
+        for order_id in order_ids:
+            assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED, await world.parked(order_id)
+            assert world.erp.postings[order_id] == 1
+        assert not world.fleet.live
