@@ -203,6 +203,7 @@ def pod_form(stop_id: str, order_id: str | None = None, **more: object) -> dict[
         "signer": {"name": "R. Roe", "role": "clerk"},
         "position": {"lat": DENVER[0], "lon": DENVER[1]},
         "lines": [line],
+        "methods": ["signature"],
     } | more
 
 
