@@ -112,6 +112,15 @@ async def test_wrong_settings_stop_the_start_naming_the_variable(start: Start) -
     assert log.decode().startswith("trial does not start: GLADHAND_PORT is wrong")
 
 
+async def test_a_start_that_hangs_can_be_stopped(start: Start, tmp_path: Path) -> None:
+    process = await start(hanging_start=True)
+    await eventually(lambda: (tmp_path / "trace").exists() and "open second" in trace(tmp_path), within=30)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert trace(tmp_path) == ["open first", "open second", "close second", "close first"]
+
+
 async def test_a_second_signal_ends_the_grace(start: Start, tmp_path: Path) -> None:
     process = await start(grace_s=120)
     found = await ready(tmp_path)

@@ -20,6 +20,7 @@ class TrialSettings(Settings):
 
     dying_task: bool = False
     careless: bool = False
+    hanging_start: bool = False
 
 
 async def build(process: ServiceProcess[TrialSettings]) -> None:
@@ -54,6 +55,8 @@ async def build(process: ServiceProcess[TrialSettings]) -> None:
 
     await process.enter(Resource("first"))
     await process.enter(Resource("second"))
+    if settings.hanging_start:
+        await asyncio.Event().wait()
     # Gather streams, so its answers cannot be kept.
     own: Any = True if settings.careless else {"Gather"}
     register = (
