@@ -1,4 +1,4 @@
-"""Who gets scarce stock: first come, first served, among the sales that wait for goods. Pure.
+"""Who gets scarce stock: first come, first served, among the sales that wait for goods (pure).
 
 An ERP may promise nothing while a delivery waits (Tryton does not), so the gateway reckons it: sales in the order of
 their ids take what they need if all of it is there; a sale that cannot be served whole takes nothing (its order is

@@ -1,4 +1,4 @@
-"""Small pieces of canonical messages that every adapter makes. Pure."""
+"""Small pieces of canonical messages that every adapter makes (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an order may be released, judged by what the ERP knows. Pure: order, facts and time in, checks out.
+"""Whether an order may be released, judged by what the ERP knows (pure).
 
 One check per kind at least; a failed check names its reason, the line, and what would help (``ErrorReason``).
 """

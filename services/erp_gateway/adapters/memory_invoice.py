@@ -1,4 +1,4 @@
-"""Invoices of the ERP in memory. Pure."""
+"""Invoices of the ERP in memory (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which shipments of a sale are completed with which quantities, so that exactly the accepted goods are shipped. Pure.
+"""Which shipments of a sale are completed with which quantities, so that exactly the accepted goods are shipped (pure).
 
 The plan is reckoned from what the ERP shows, not from what an earlier attempt did: what is done already counts towards
 the accepted quantity, open shipments supply the rest, and what then is still open is cancelled. So a repeated call

@@ -1,4 +1,4 @@
-"""What can go wrong in a call to Tryton, one class per reaction that a caller has.
+"""What can go wrong in a call to Tryton, one class per reaction that a caller has (pure).
 
 The classes differ by what the caller may do next, not by transport code:
 

@@ -1,4 +1,4 @@
-"""Errors of the Tryton client as errors of the mesh: by what the caller may do next. Pure."""
+"""Errors of the Tryton client as errors of the mesh: by what the caller may do next (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a draft invoice of the ERP says exactly what was accepted, and what it says in the contract's terms. Pure."""
+"""Whether a draft invoice of the ERP says exactly what was accepted, and what it says in our terms (pure)."""
 
 from __future__ import annotations
 

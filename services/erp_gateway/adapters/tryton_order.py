@@ -1,4 +1,4 @@
-"""A sale of Tryton as the canonical order. Pure: snapshot in, message out.
+"""A sale of Tryton as the canonical order (pure).
 
 One canonical line stands for one sale line *at one delivery address*: where a sale line's goods leave in shipments to
 several addresses, its parts get ids ``<sale line>-<address>``.

@@ -1,4 +1,4 @@
-"""What the adapter reads of Tryton, as frozen values: one snapshot holds all that one order is made of. Pure."""
+"""What the adapter reads of Tryton, as frozen values: one snapshot holds all that one order is made of (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tryton's units and numbers in the contract's terms: UN/ECE Recommendation 20 codes, decimal strings, SI units. Pure.
+"""Tryton's units and numbers in the contract's terms: UN/ECE Recommendation 20 codes, decimal strings, SI units (pure).
 
 Tryton sends quantities as JSON floats; ``Decimal(str(x))`` gives back the shortest decimal that the float stands for,
 which is what the clerk typed.

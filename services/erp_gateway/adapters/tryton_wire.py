@@ -1,4 +1,4 @@
-"""Tryton's JSON-RPC wire format: bytes to values and back, without any input or output.
+"""Tryton's JSON-RPC wire format: bytes to values and back, without any input or output (pure).
 
 Tagged values (ERP reference A.3): Decimal, date, datetime, time, timedelta and bytes travel as objects with a
 ``__class__`` member. Tryton's datetimes are naive UTC; here they are always aware UTC.

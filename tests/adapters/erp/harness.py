@@ -36,8 +36,8 @@ class Line:
 class Books:
     """What the ERP's own users see of a sale."""
 
-    delivered: dict[str, Decimal]
-    """By product, on shipments that are done."""
+    delivered: dict[str, int]
+    """Whole units by product, on shipments that are done."""
     waiting: int
     """Shipments that still wait to be served."""
     references: tuple[str, ...]
@@ -51,7 +51,8 @@ class Books:
 class Harness(Protocol):
     """One ERP under test."""
 
-    adapter: ErpAdapter
+    @property
+    def adapter(self) -> ErpAdapter: ...
 
     async def place(
         self, lines: Sequence[Line], *, customer: str = CUSTOMER.code, warehouse: str = WAREHOUSE, confirm: bool = True

@@ -77,7 +77,7 @@ class MemoryHarness:
         done = [delivery for delivery in found.deliveries if delivery.state == "done"]
         invoice = found.invoice
         return Books(
-            delivered={sku_of[line]: kept for d in done for line, kept in d.quantities.items()},
+            delivered={sku_of[line]: int(kept) for d in done for line, kept in d.quantities.items()},
             waiting=sum(delivery.state == "waiting" for delivery in found.deliveries),
             references=tuple(d.reference for d in found.deliveries if d.reference),
             posted=(invoice.number,) if invoice and invoice.posting_key else (),

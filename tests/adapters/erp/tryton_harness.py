@@ -100,11 +100,11 @@ class TrytonHarness:
             [move for s in shipments if s["state"] == "done" for move in s["outgoing_moves"]],
             ["product.code", "quantity", "state"],
         )
-        delivered: dict[str, Decimal] = {}
+        delivered: dict[str, int] = {}
         for move in moves:
             if move["state"] == "done":
                 code = move["product."]["code"]
-                delivered[code] = delivered.get(code, Decimal(0)) + Decimal(str(move["quantity"]))
+                delivered[code] = delivered.get(code, 0) + int(move["quantity"])
         invoices = [invoice for invoice in row["invoices."] or [] if invoice["state"] != "cancelled"]
         return Books(
             delivered=delivered,
