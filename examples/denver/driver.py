@@ -28,7 +28,7 @@ from logistics.dispatch.v1.dispatch_service_pb2 import GetVehicleRequest
 from logistics.load.v1.load_pb2 import Load, LoadState, Stop, StopKind, StopState
 
 STEP_S: Final = 15.0
-PACE: Final = 150.0
+PACE: Final = 200.0
 """Seconds of the mesh for one second of the world."""
 _BETWEEN_TRIPS: Final = dt.timedelta(minutes=10)
 _ATTEMPTS: Final = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,14 +97,15 @@ async def orders_in_log(connection: Client, references: Sequence[str]) -> dict[s
 
 
 async def _messages(connection: Client, stream: str, subject: str) -> AsyncIterator[bytes]:
-    """Every message that the stream keeps on the subject, oldest first, read by a consumer of its own."""
-    subscription = await connection.jetstream().subscribe(subject, stream=stream, ordered_consumer=True)
+    """Every message that the stream keeps now, oldest first, read by a consumer of its own."""
+    log = connection.jetstream()
+    last = (await log.stream_info(stream)).state.last_seq
+    subscription = await log.subscribe(subject, stream=stream, ordered_consumer=True)
     try:
-        left = (await subscription.consumer_info()).num_pending or 0
-        while left:
-            async with asyncio.timeout(_READ_S):
-                message = await subscription.next_msg(timeout=_READ_S)
+        read = 0
+        while read < last:
+            message = await subscription.next_msg(timeout=_READ_S)
             yield message.data
-            left = message.metadata.num_pending
+            read = message.metadata.sequence.stream
     finally:
         await subscription.unsubscribe()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from gladhand.cli.failure import Exit, Failure
+from gladhand.cli.words import purchase_order, sale
 from gladhand.client import call, channel
 from gladhand.errors import NotFound
 from logistics.load.v1.load_pb2 import Load
@@ -57,7 +58,7 @@ class Orchestrator:
                 return (await call(self.stub.GetOrder(api.GetOrderRequest(order_id=name)))).order
             except NotFound as error:
                 raise _unknown("order", name) from error
-        found = await self.orders(reference=name, limit=2)
+        found = _named(await self.orders(reference=name, limit=_PAGE), name)
         if len(found) > 1:
             raise Failure(f"more than one order is known as {name}", "name it by its id: gladhand orders list")
         if found:
@@ -99,6 +100,15 @@ async def orchestrator(target: str) -> AsyncIterator[Orchestrator]:
     """A client of the orchestrator at `target`."""
     async with channel(target, api.DESCRIPTOR) as opened:
         yield Orchestrator(rpc.OrchestratorServiceStub(opened))
+
+
+def _named(orders: Sequence[Order], name: str) -> list[Order]:
+    """Those with this ERP number; else with this customer's number; else with any reference of this value."""
+    for kind in (sale, purchase_order):
+        found = [order for order in orders if kind(order) == name]
+        if found:
+            return found
+    return list(orders)
 
 
 def _is_uuid(text: str) -> bool:

@@ -22,6 +22,32 @@ _TELLING: Final = (
 )  # fmt: skip
 """Fields of an event's body that tell a person what happened, in the order in which they are shown."""
 
+_GATEWAYS: Final = {
+    "order.received": "erp_gateway",
+    "order.amended": "erp_gateway",
+    "order.validated": "erp_gateway",
+    "invoice.posted": "erp_gateway",
+    "invoice.post_failed": "erp_gateway",
+    "wave.proposed": "fleet_gateway",
+    "load.planned": "fleet_gateway",
+    "load.assigned": "fleet_gateway",
+    "load.dispatched": "fleet_gateway",
+    "load.replanned": "fleet_gateway",
+    "load.reassigned": "fleet_gateway",
+    "load.stop_approached": "edge_gateway",
+    "load.stop_arrived": "edge_gateway",
+    "load.stop_departed": "edge_gateway",
+    "pod.captured": "edge_gateway",
+}
+"""The gateway from which the orchestrator had what the event says."""
+_EFFECTS: Final = {
+    "validate": "erp_gateway",
+    "confirm_dispatch": "erp_gateway",
+    "post_delivery": "erp_gateway",
+    "post_invoice": "erp_gateway",
+}
+"""The gateway that carries out an action of a process; others concern the orchestrator alone."""
+
 
 @dataclass(slots=True)
 class Node:
@@ -97,6 +123,18 @@ def _flat(value: Any) -> str:
     return str(value).removeprefix("STOP_OUTCOME_").removeprefix("ERROR_REASON_")
 
 
+def services(entry: HistoryEntry) -> str:
+    """Who recorded the event and, after `<`, which gateway had told it or carried out the effect behind it.
+
+    Only the orchestrator writes business events. An actor that the event names itself (a person, a device) comes last.
+    """
+    gateway = _GATEWAYS.get(f"{entry.aggregate}.{entry.event}", "")
+    if entry.event in {"action_succeeded", "action_failed"}:
+        gateway = next((via for action, via in _EFFECTS.items() if f'"{action}' in entry.body_json), "")
+    actor = entry.actor.id if entry.actor.id not in {"orchestrator", gateway} else ""
+    return " < ".join(each for each in ("orchestrator", gateway, actor) if each)
+
+
 def elapsed(entry: HistoryEntry, first: HistoryEntry) -> str:
     """Time since the first event by the mesh's clock, for example +0:04:31.250."""
     gap = entry.record_time.ToDatetime(dt.UTC) - first.record_time.ToDatetime(dt.UTC)
@@ -117,7 +155,7 @@ def as_tree(nodes: Sequence[Node]) -> list[dict[str, Any]]:
             "state": node.entry.state,
             "occur_time": node.entry.occur_time.ToJsonString(),
             "record_time": node.entry.record_time.ToJsonString(),
-            "actor": node.entry.actor.id,
+            "services": services(node.entry),
             "caused_by": node.entry.causation_id,
             "stream": node.entry.stream,
             "sequence": node.entry.sequence,

@@ -180,9 +180,9 @@ def _grow_branch(branch: Tree, node: journey.Node, first: journey.Node) -> None:
 
 def _event_line(node: journey.Node, first: journey.Node) -> str:
     entry = node.entry
-    state = f" -> {entry.state}" if entry.state else ""
+    state = f" -> {entry.state.partition('_STATE_')[2] or entry.state}" if entry.state else ""
     told = journey.details(entry)
     return (
         f"[dim]{journey.elapsed(entry, first.entry)}[/] [bold]{entry.aggregate}.{entry.event}[/]{escape(state)}"
-        f" [cyan]{escape(entry.actor.id)}[/]" + (f" [dim]{escape(told)}[/]" if told else "")
+        f" [cyan]{escape(journey.services(entry))}[/]" + (f" [dim]{escape(told)}[/]" if told else "")
     )

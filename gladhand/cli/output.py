@@ -13,7 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_NARROWEST = 120
+_NARROWEST = 200
+_LONG = {"customer", "refusal", "reason", "stops", "value", "goods", "place", "to", "address", "load"}
+"""Columns that may take several lines; ids, numbers and times are to be copied."""
 
 
 def screen(*, stderr: bool = False) -> Console:
@@ -37,7 +39,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     """A plain table; a column whose name begins with `#` is set to the right."""
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for column in columns:
-        made.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
+        made.add_column(
+            column.lstrip("#") or column,
+            justify="right" if column.startswith("#") else "left",
+            overflow="fold",
+            no_wrap=column not in _LONG,
+        )
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     return made
