@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from google.protobuf.message import Message
+from opentelemetry import trace
 
 from gladhand import ids
 from gladhand.clock import Clock
@@ -26,6 +27,8 @@ from gladhand.log.port import Conflict, EventStore, Recorded
 S = TypeVar("S")
 C = TypeVar("C")
 E = TypeVar("E", bound=Message)
+
+_tracer = trace.get_tracer("gladhand.execute")
 
 _REMEMBERED = 4096
 _LONGEST_PAUSE_S = 0.05
@@ -107,8 +110,10 @@ class Executor:
         """
         kind = EnvelopeType.of(decider.envelope)
         event_id = _event_id(stamp.request_id, aggregate_id)
-        async with self._turn(kind, aggregate_id):
-            return await self._execute(decider, kind, aggregate_id, command, stamp, event_id)
+        attributes = {"gladhand.aggregate": kind.aggregate, "gladhand.aggregate_id": aggregate_id}
+        with _tracer.start_as_current_span(f"{kind.aggregate} execute", attributes=attributes):
+            async with self._turn(kind, aggregate_id):
+                return await self._execute(decider, kind, aggregate_id, command, stamp, event_id)
 
     async def load(self, decider: Decider[S, C, E], aggregate_id: str) -> Loaded[S]:
         """Return an aggregate as it is now, never older than a write that was answered before the call."""

@@ -124,13 +124,17 @@ class JetStreamConsumer:
 
     async def _pump(self, source: _Source, dispatcher: Dispatcher) -> None:
         while not self._stopped:
-            # What the server delivers again may come in any order; as far as it comes together, order is restored.
-            for delivery, answer in sorted(
-                map(self._delivery, repeat(source.stream), await source.take()), key=_position
-            ):
-                dispatcher.accept(delivery, answer)
-            if source.gone and not self._stopped:
-                await self._revive(source)
+            try:
+                # What the server delivers again may come in any order; as far as it comes together, order is restored.
+                batch = sorted(map(self._delivery, repeat(source.stream), await source.take()), key=_position)
+                for delivery, answer in batch:
+                    dispatcher.accept(delivery, answer)
+                if source.gone and not self._stopped:
+                    await self._revive(source)
+            except Exception:  # noqa: BLE001 - logged
+                # A consumer that dies unnoticed would be worse than one that tries for ever and says so.
+                _log.exception("%s on %s stumbled; going on", self.durable, source.stream)
+                await asyncio.sleep(self._patience.pause)
 
     def _delivery(self, stream: str, message: Msg) -> tuple[Delivery, _Answer]:
         attempt, sequence, _, stored, _ = acked_fields(message)

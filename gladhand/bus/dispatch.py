@@ -86,7 +86,7 @@ class Dispatcher:
         """Take a delivery; it is settled in the end, whatever happens."""
         if self._ticker is None:
             self._ticker = asyncio.create_task(self._keep_alive())
-        key = self._subscription.key(delivery)
+        key = self._key(delivery)
         item = _Item(delivery, settlement, self._clock.now())
         queue = self._queues.get(key)
         if queue is not None:
@@ -189,6 +189,14 @@ class Dispatcher:
             return
         _log.error("%s gives up on %s: %s", self._subscription.durable, item.delivery.message_id, reason)
         await item.settlement.term(reason)
+
+    def _key(self, delivery: Delivery) -> str:
+        try:
+            return self._subscription.key(delivery)
+        except Exception:  # noqa: BLE001 - logged
+            # The handler gets it all the same, and fails on its own terms if the message is bad.
+            _log.exception("%s: no key for %s", self._subscription.durable, delivery.message_id)
+            return delivery.subject
 
     def _delay(self, failure: Exception, attempt: int) -> float:
         if isinstance(failure, Retry) and failure.after is not None:

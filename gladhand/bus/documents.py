@@ -28,7 +28,7 @@ _WAIT_S = 30.0
 
 
 async def open_documents(
-    connection: Client, bucket: str, *, max_bytes: int = 512 * _MIB, replicas: int = 1
+    connection: Client, bucket: str, *, max_bytes: int = 256 * _MIB, replicas: int = 1
 ) -> Documents:
     """Return an object store, created where missing. Raises BusUnavailable, StreamFull where its limit does not fit."""
     stream = connection.jetstream(timeout=_WAIT_S)

@@ -68,7 +68,7 @@ class StreamSpec:
 class StreamLimits:
     """How large the streams may become. JetStream reserves these bytes, so together they must fit into its store."""
 
-    total_bytes: int = 2048 * _MIB
+    total_bytes: int = 1024 * _MIB
     """Shared out among the streams by `standard_streams`."""
     replicas: int = 1
     """1 on a lone server, 3 or 5 on a cluster."""

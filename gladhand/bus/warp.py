@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from gladhand.bus.port import AlreadyTaken, Bus, KeyValue
 from gladhand.clock import Clock, WarpClock
-from gladhand.errors import Conflict, Unavailable
+from gladhand.errors import Conflict, GladhandError, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,8 @@ class MeshClock(WarpClock):
     async def advance_to(self, moment: datetime) -> datetime:
         """Make `moment` the present for the whole mesh, and bring its timers along; return the present after it.
 
-        A past moment changes nothing. Raises Unavailable, Conflict where many advance at once.
+        A past moment changes nothing. Costs a write to the bucket and one for each pending timer. Raises Unavailable,
+        Conflict where many advance at once.
         """
         if self._bucket is None or self._bus is None:
             raise Unavailable("the clock follows no mesh yet")
@@ -87,6 +88,6 @@ class MeshClock(WarpClock):
                     async for entry in changes:
                         if entry is not None and not entry.deleted:
                             self._take(entry.value)
-            except Unavailable as error:
+            except GladhandError as error:
                 _log.warning("the mesh's clock cannot be followed: %s", error)
                 await asyncio.sleep(_PAUSE_S)

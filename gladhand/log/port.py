@@ -106,6 +106,7 @@ class EventStore(Protocol):
         """Iterate a stream's messages from sequence `start`, in order.
 
         Ends at the message that was newest when the iteration began; with `follow` it never ends and waits for more.
-        `filters` are subject filters, empty means everything. Close the iterator (`aclosing`) when leaving it early.
+        `filters` are subject filters, empty means everything. Raises StreamMissing. Close the iterator (`aclosing`)
+        when leaving it early.
         """
         ...

@@ -13,9 +13,9 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from gladhand.bus.port import StreamMissing
 from gladhand.bus.pull import PullFeed, acked_fields
 from gladhand.bus.request import Patience, Refused, Unanswered, ask, ask_patiently
-from gladhand.errors import Internal
 from gladhand.ids import new_id
 from gladhand.log.port import StoredMessage, Unavailable
 
@@ -31,7 +31,7 @@ class _Broken(Exception):
 async def replay(
     connection: Client, stream: str, *, start: int, filters: Sequence[str], follow: bool, patience: Patience
 ) -> AsyncGenerator[StoredMessage]:
-    """Iterate a stream; see `EventStore.read_all`. Raises Unavailable where it cannot go on."""
+    """Iterate a stream; see `EventStore.read_all`. Raises Unavailable where it cannot go on, StreamMissing."""
     position = start
     last: int | None = None
     losses = 0
@@ -57,7 +57,7 @@ async def replay(
                     raise Unavailable(f"reading {stream} from {position} broke off: {error}") from error
                 await asyncio.sleep(patience.pause)
             except Refused as refused:
-                raise Internal(f"{stream} cannot be read: {refused}") from refused
+                raise StreamMissing(f"{stream} cannot be read: {refused}") from refused
         finally:
             await cursor.close()
 

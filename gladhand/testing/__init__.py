@@ -5,7 +5,7 @@ from gladhand.testing.given import Given, given
 from gladhand.testing.memory import MemoryBroker, MemoryEventStore
 from gladhand.testing.memory_bus import MemoryBus
 from gladhand.testing.proxy import FaultProxy
-from gladhand.testing.waiting import eventually
+from gladhand.testing.waiting import eventually, let_others_run
 
 __all__ = [
     "FaultProxy",
@@ -16,4 +16,5 @@ __all__ = [
     "VirtualClock",
     "eventually",
     "given",
+    "let_others_run",
 ]

@@ -40,3 +40,9 @@ async def eventually(condition: Callable[[], Any], within: float = 10.0, what: s
         if loop.time() > end:
             raise AssertionError(f"{what or 'the condition'} did not come true in {within} s; last: {answer!r}")
         await asyncio.sleep(_POLL_S)
+
+
+async def let_others_run(turns: int = 1) -> None:
+    """Give every other task that is ready so many turns of the event loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from nats.aio.client import Client
 
 from gladhand.bus.port import Bus
@@ -15,6 +16,8 @@ from tests.adapters.log.parcel import PARCELS
 
 QUICK = Patience(deadline=5.0, attempt=1.0, pause=0.05)
 STREAMS = (*standard_streams(StreamLimits(total_bytes=64 << 20)), PARCELS)
+
+on_jetstream = pytest.mark.parametrize("broker_kind", ["jetstream"], indirect=True)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 
 from gladhand.bus.deadletters import DeadLetters
 from gladhand.bus.port import AlreadyTaken, Backoff, Consumer, Delivery, Poison, Retry, StreamMissing, Subscription
 from gladhand.errors import NotFound
-from gladhand.testing import eventually
-from tests.adapters.log.mesh import Mesh
+from gladhand.testing import eventually, let_others_run
+from tests.adapters.log.mesh import Mesh, on_jetstream
 from tests.adapters.log.parcel import KIND, event, pb
 
 FAST = Backoff(first=0.01, factor=1.5, longest=0.05)
@@ -48,7 +49,7 @@ class Recorder:
 
     async def __call__(self, delivery: Delivery) -> None:
         self.calls.append(delivery)
-        await asyncio.sleep(0)
+        await let_others_run()
         planned = self.failures.get(delivery.subject, [])
         if planned:
             raise planned.pop(0)
@@ -107,8 +108,7 @@ async def test_one_key_stays_in_order_while_keys_run_in_parallel(mesh: Mesh) -> 
         assert key not in running
         running.add(key)
         most = max(most, len(running))
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await let_others_run(5)
         running.remove(key)
         order.setdefault(key, []).append(delivery.payload.decode())
 
@@ -266,7 +266,7 @@ async def test_stopping_lets_the_running_handler_finish_and_hands_the_rest_back(
     async with consuming(mesh, handle) as consumer:
         await started.wait()
         stopping = asyncio.create_task(consumer.stop())
-        await asyncio.sleep(0)
+        await let_others_run()
         go.set()
         await stopping
     assert finished == ["1"]
@@ -378,3 +378,42 @@ async def test_of_many_who_claim_a_latch_one_gets_it(mesh: Mesh) -> None:
 
     winners = [number for number in await asyncio.gather(*(claim(n) for n in range(12))) if number is not None]
     assert len(winners) == 1
+
+
+@on_jetstream
+async def test_a_trace_goes_on_through_the_bus_and_through_events(mesh: Mesh) -> None:
+    assert mesh.connection is not None
+    seen: list[int] = []
+
+    async def handle(_: Delivery) -> None:
+        seen.append(trace.get_current_span().get_span_context().trace_id)
+
+    context = trace.SpanContext(0x1234567890ABCDEF1234567890ABCDEF, 0x1234567890ABCDEF, False, trace.TraceFlags(1))
+    with trace.use_span(trace.NonRecordingSpan(context)):
+        await publish(mesh, "k", "1")
+        await mesh.store.append(KIND, event(pb.Registered(weight_g=1), "p1", 1), expected=0)
+    async with consuming(mesh, handle), consuming(mesh, handle, stream="PARCELS"):
+        await eventually(lambda: len(seen) == 2)
+    assert seen == [context.trace_id] * 2
+
+
+@on_jetstream
+async def test_a_consumer_that_somebody_deleted_is_set_up_again(mesh: Mesh) -> None:
+    assert mesh.connection is not None
+    recorder = Recorder()
+    async with consuming(mesh, recorder):
+        await publish(mesh, "k", "1")
+        await eventually(lambda: recorder.done)
+        await mesh.connection.jetstream().delete_consumer("OBSERVATIONS", "tester")
+        await publish(mesh, "k", "2")
+        await eventually(lambda: "2" in recorder.bodies)
+
+
+async def test_a_key_that_cannot_be_told_does_not_stop_the_consumer(mesh: Mesh) -> None:
+    def key(delivery: Delivery) -> str:
+        return str(int(delivery.payload))
+
+    recorder = Recorder()
+    await publish(mesh, "k", "x", "1")
+    async with consuming(mesh, recorder, key=key):
+        await eventually(lambda: len(recorder.done) == 2)

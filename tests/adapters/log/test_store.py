@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from gladhand.bus.port import StreamMissing
 from gladhand.envelope import BadToken, Envelopes, UnknownEvent
 from gladhand.log.port import Conflict, EventTooLarge, LogFull
 from tests.adapters.log.mesh import Mesh
@@ -197,6 +198,11 @@ async def test_read_all_begins_anywhere_and_filters(mesh: Mesh) -> None:
 async def test_read_all_of_an_empty_stream_ends_at_once(mesh: Mesh) -> None:
     assert [message async for message in mesh.store.read_all("PARCELS")] == []
     assert [message async for message in mesh.store.read_all("PARCELS", filters=("logistics.parcel.*.z.>",))] == []
+
+
+async def test_a_stream_that_is_not_there_is_named(mesh: Mesh) -> None:
+    with pytest.raises(StreamMissing, match="NOWHERE"):
+        assert [message async for message in mesh.store.read_all("NOWHERE")]
 
 
 async def test_following_sees_what_is_appended_later(mesh: Mesh) -> None:

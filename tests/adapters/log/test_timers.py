@@ -16,8 +16,8 @@ from gladhand.bus.warp import MeshClock
 from gladhand.clock import SystemClock
 from gladhand.envelope import BadToken
 from gladhand.errors import InvalidArgument
-from gladhand.testing import MemoryBroker, MemoryBus, VirtualClock, eventually
-from tests.adapters.log.mesh import QUICK, Mesh
+from gladhand.testing import MemoryBroker, MemoryBus, VirtualClock, eventually, let_others_run
+from tests.adapters.log.mesh import QUICK, Mesh, on_jetstream
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def test_a_virtual_clock_fires_timers_as_it_moves() -> None:
         await bus.timers.set("pod", "b", clock.now() + timedelta(hours=2))
         await bus.timers.set("pod", "a", clock.now() + timedelta(hours=1))
         clock.advance(timedelta(minutes=59))
-        await asyncio.sleep(0)
+        await let_others_run()
         assert found == []
         clock.advance(timedelta(hours=5))
         await eventually(lambda: len(found) == 2)
@@ -174,9 +174,9 @@ async def test_of_many_who_create_a_key_one_succeeds(mesh: Mesh) -> None:
     assert [str(winner).encode() for winner in winners] == [entry.value]
 
 
+@on_jetstream
 async def test_keys_with_strange_characters_are_refused(mesh: Mesh) -> None:
-    if mesh.connection is None:
-        return
+    assert mesh.connection is not None
     bucket = await mesh.bus.key_value("CURSORS")
     for bad in ("", "a b", "a*", ".a", "a."):
         with pytest.raises(InvalidArgument):
