@@ -22,10 +22,10 @@ Operation = Callable[[], Awaitable[object]]
 class Plan:
     """How much is measured."""
 
-    turns: int = 7
+    turns: int = 5
     """Turns of each side; an odd number, so that the median is one of them."""
 
-    seconds: float = 0.6
+    seconds: float = 0.5
     """Length of one turn."""
 
     warm_up: int = 200
