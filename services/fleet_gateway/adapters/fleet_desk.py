@@ -25,6 +25,7 @@ from logistics.dispatch.v1 import (
     CompleteLoadResponse,
     DispatchLoadRequest,
     DispatchLoadResponse,
+    OrderToPlan,
     PlanLoadsRequest,
     PlanLoadsResponse,
     ReassignLoadRequest,
@@ -48,6 +49,7 @@ from logistics.load.v1.load_pb2 import (
     LOAD_STATE_DISPATCHED,
     LOAD_STATE_PLANNED,
 )
+from logistics.order.v1 import Order
 from services.fleet_gateway.adapters import rules
 from services.fleet_gateway.adapters.book import Answer, Book, LogLine, Page, Sent, Taken
 from services.fleet_gateway.adapters.crew import Crew
@@ -66,7 +68,15 @@ class _Changing(Protocol):
 
 
 def digest_of(request: Message) -> str:
-    """Return the SHA-256, in hex, of a request and its kind."""
+    """Return the SHA-256, in hex, of what makes two requests the same: their kind and their content.
+
+    A plan is asked for by region, wave and orders: a caller that repeats the question after a crash finds
+    orders and clock a little further on, and must still get the plan that was made.
+    """
+    if isinstance(request, PlanLoadsRequest):
+        asked = PlanLoadsRequest(region=request.region, wave_id=request.wave_id)
+        asked.orders.extend(OrderToPlan(order=Order(order_id=o.order.order_id)) for o in request.orders)
+        request = asked
     body = request.SerializeToString(deterministic=True)
     return hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0" + body).hexdigest()
 

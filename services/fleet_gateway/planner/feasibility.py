@@ -1,16 +1,17 @@
 """What a problem allows: why one shipment alone cannot be served, and whether an answer keeps every rule.
 
-Both follow the same clock as the optimiser: a truck waits for the window, then sets up (once per arrival at a point),
-then works; the window bounds when setting up begins.
+Both follow the same clock as the optimiser: a truck waits for the window, then sets up (once for pickups and once for
+deliveries in a row at one point), then works; the window bounds when setting up begins.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.fleet_gateway.planner.port import (
+    PlannedVisit,
     Point,
     Problem,
     Route,
@@ -107,17 +108,58 @@ def obstacle(shipment: Shipment, trucks: Sequence[Truck], roads: Roads) -> Skip 
 
 
 def _in_time(shipment: Shipment, truck: Truck, roads: Roads) -> bool:
-    now, here, arrived = truck.earliest_s, truck.start, False
+    now, here = truck.earliest_s, truck.start
     for _, visit in visits_of(shipment):
         now = max(now + roads.travel_s(truck, here, visit.point), visit.earliest_s)
         if now > visit.latest_s:
             return False
-        same = arrived and visit.point == here
-        now += visit.service_s + (0 if same else visit.setup_s)
-        here, arrived = visit.point, True
+        now += visit.setup_s + visit.service_s
+        here = visit.point
     if truck.end is not None:
         now += roads.travel_s(truck, here, truck.end)
     return now <= truck.latest_s
+
+
+def reloads(route: Route, shipments: Mapping[str, Shipment]) -> list[str]:
+    """Return the shipments that the truck fetches from a place where it loaded before and has delivered since."""
+    loaded: set[Point] = set()
+    left: set[Point] = set()
+    found: list[str] = []
+    for visit in route.visits:
+        pickup = shipments[visit.shipment].pickup
+        if visit.task is Task.DELIVERY:
+            left |= loaded
+        elif pickup is not None:
+            loaded.add(pickup.point)
+            if pickup.point in left:
+                found.append(visit.shipment)
+    return found
+
+
+def timed(
+    route: Route, truck: Truck, order: Sequence[PlannedVisit], shipments: Mapping[str, Shipment], roads: Roads
+) -> Route | None:
+    """Return the route with its visits in another order, begun at the same time; None where a window is missed.
+
+    Capacity and precedence are the caller's to keep. Only for routes without opened soft windows.
+    """
+    now, here, distance = route.start_s, truck.start, 0
+    at: tuple[Task, Point] | None = None
+    visits: list[PlannedVisit] = []
+    for step in order:
+        visit = dict(visits_of(shipments[step.shipment]))[step.task]
+        arrival = now + roads.travel_s(truck, here, visit.point)
+        begin = max(arrival, visit.earliest_s)
+        if begin > visit.latest_s:
+            return None
+        distance += roads.travel_m(here, visit.point)
+        now = begin + visit.service_s + (0 if at == (step.task, visit.point) else visit.setup_s)
+        here, at = visit.point, (step.task, visit.point)
+        visits.append(PlannedVisit(step.shipment, step.task, arrival, begin, now))
+    if truck.end is not None:
+        now += roads.travel_s(truck, here, truck.end)
+        distance += roads.travel_m(here, truck.end)
+    return Route(route.truck, route.start_s, now, distance, tuple(visits)) if now <= truck.latest_s else None
 
 
 def faults(problem: Problem, solution: Solution, roads: Roads) -> list[str]:
@@ -135,6 +177,8 @@ def faults(problem: Problem, solution: Solution, roads: Roads) -> list[str]:
             continue
         truck = trucks[route.truck]
         found += _faults_of_load(route, truck, shipments)
+        if not problem.reload:
+            found += [f"truck {truck.key} comes back to load {key}" for key in reloads(route, shipments)]
         found += _faults_of_time(route, truck, shipments, solution.late, roads)
     return found
 

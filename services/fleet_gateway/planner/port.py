@@ -105,6 +105,8 @@ class Problem:
 
     trucks: tuple[Truck, ...]
     shipments: tuple[Shipment, ...]
+    reload: bool = False
+    """Whether a truck may come back to a place of loading after a delivery. False makes a load one trip."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ _log = logging.getLogger(__name__)
 
 _MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 _ATTEMPTS: Final = 2
-_STOP_GRACE_S: Final = 2.0
 
 
 class VroomPlanner:
@@ -92,16 +91,12 @@ class VroomPlanner:
 
     async def _stop(self) -> None:
         child, self._child = self._child, None
-        if child is None or child.returncode is not None:
+        if child is None:
             return
-        if child.stdin is not None:
-            child.stdin.close()
-        try:
-            await asyncio.wait_for(child.wait(), _STOP_GRACE_S)
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+        if child.returncode is None:
+            with suppress(ProcessLookupError):  # it may end by itself at this moment
+                child.kill()  # it holds nothing that could be lost
+        await child.wait()
 
 
 def _failure(line: bytes) -> str:

@@ -127,8 +127,8 @@ def _amount(tasks: Iterable[StopTask]) -> tuple[int, int]:
 
 
 def problem_of(part: OpenPart, added: Draft, truck: Truck) -> Problem:
-    """Return the problem of one truck that serves the open part and the added lots."""
-    return Problem((truck,), (*part.shipments, *added.problem.shipments))
+    """Return the problem of one truck that serves the open part and the added lots, for which it may load again."""
+    return Problem((truck,), (*part.shipments, *added.problem.shipments), reload=True)
 
 
 def refuse_unserved(solution: Solution, added: Draft) -> None:

@@ -7,20 +7,21 @@ same plan. Engine choice and figures: ERP reference part C.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
 import vroom
 
 from services.fleet_gateway.planner.effort import Effort
-from services.fleet_gateway.planner.feasibility import Roads, faults, obstacle, visits_of
+from services.fleet_gateway.planner.feasibility import Roads, faults, obstacle, reloads, timed, visits_of
 from services.fleet_gateway.planner.great_circle import GreatCircle
 from services.fleet_gateway.planner.port import (
     DIMENSIONS,
     PlannedVisit,
     PlannerFailed,
+    Point,
     Problem,
     Route,
     Shipment,
@@ -34,6 +35,9 @@ from services.fleet_gateway.planner.port import (
 )
 
 NAME: Final = "vroom"
+
+_RELOAD_COST: Final = 1_000_000
+"""Seconds that a way from a delivery back to a place of loading seems to cost: more than any plan takes."""
 
 
 def solve(problem: Problem, matrix: TravelMatrix | None = None, effort: Effort | None = None) -> Solution:
@@ -78,13 +82,8 @@ def _opened(problem: Problem, late: frozenset[str]) -> Problem:
 
 def _solve_once(problem: Problem, roads: Roads, effort: Effort, late: frozenset[str]) -> Solution:
     skips = {s.key: reason for s in problem.shipments if (reason := obstacle(s, problem.trucks, roads)) is not None}
-    possible = [s for s in problem.shipments if s.key not in skips]
-    routes: list[Route] = []
-    if possible:
-        answer = _run(problem.trucks, possible, roads, effort)
-        routes = [_route(found, problem.trucks, possible, roads) for found in answer["routes"]]
-        for left in answer["unassigned"]:
-            skips[possible[left["id"]].key] = Skip.NO_CAPACITY_LEFT
+    routes, left = _one_trip_each(problem, [s for s in problem.shipments if s.key not in skips], roads, effort)
+    skips |= dict.fromkeys(left, Skip.NO_CAPACITY_LEFT)
     order = {truck.key: index for index, truck in enumerate(problem.trucks)}
     return Solution(
         routes=tuple(sorted(routes, key=lambda route: order[route.truck])),
@@ -95,33 +94,115 @@ def _solve_once(problem: Problem, roads: Roads, effort: Effort, late: frozenset[
     )
 
 
-def _run(trucks: tuple[Truck, ...], shipments: list[Shipment], roads: Roads, effort: Effort) -> dict[str, Any]:
-    # Each truck starts at a place of its own beside the real ones: setting up then counts at the home warehouse too.
-    starts = [roads.place(truck.start) for truck in trucks]
-    places = [*range(len(roads.points)), *starts]
-    problem = vroom.Input()
+def _one_trip_each(
+    problem: Problem, possible: list[Shipment], roads: Roads, effort: Effort
+) -> tuple[list[Route], list[str]]:
+    """Return routes and what they leave over.
+
+    The engine sends a truck back to load again only where it could not serve as much otherwise. Then as many of that
+    truck's shipments as were fetched so are left over, the least urgent of them, and the plan is made anew.
+    """
+    shipments = {shipment.key: shipment for shipment in possible}
+    dropped: list[str] = []
+    while True:
+        chosen = [shipment for shipment in possible if shipment.key not in dropped]
+        routes, left = _routes(problem, chosen, roads, effort)
+        surplus = [key for route in routes for key in _surplus(route, shipments)]
+        if problem.reload or not surplus:
+            return [_turned(route, problem.trucks, shipments, roads) for route in routes], [*dropped, *left]
+        dropped += surplus
+
+
+def _surplus(route: Route, shipments: dict[str, Shipment]) -> list[str]:
+    again = reloads(route, shipments)
+    carried = [visit.shipment for visit in route.visits if visit.task is Task.PICKUP]
+    latest = {key: place for place, key in enumerate(carried)}
+    return sorted(carried, key=lambda key: (shipments[key].priority, -latest[key]))[: len(again)]
+
+
+def _routes(problem: Problem, shipments: list[Shipment], roads: Roads, effort: Effort) -> tuple[list[Route], list[str]]:
+    if not shipments:
+        return [], []
+    answer = _run(problem, shipments, roads, effort)
+    routes = [_route(found, problem.trucks, shipments, roads) for found in answer["routes"]]
+    return routes, list({shipments[left["id"]].key: None for left in answer["unassigned"]})
+
+
+def _turned(route: Route, trucks: tuple[Truck, ...], shipments: dict[str, Shipment], roads: Roads) -> Route:
+    """Return the route or, where it loads everything first, the same round the other way if that delivers earlier.
+
+    Both directions cost the engine the same. Which one is better: the sum of the times at which deliveries begin.
+    """
+    loads = [visit for visit in route.visits if visit.task is Task.PICKUP]
+    drops = [visit for visit in route.visits if visit.task is Task.DELIVERY]
+    if (*loads, *drops) != route.visits:
+        return route
+    truck = next(truck for truck in trucks if truck.key == route.truck)
+    other = timed(route, truck, [*loads, *reversed(drops)], shipments, roads)
+    if other is None or other.end_s > route.end_s or _begun(other) >= _begun(route):
+        return route
+    return other
+
+
+def _begun(route: Route) -> int:
+    return sum(visit.start_s for visit in route.visits if visit.task is Task.DELIVERY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The engine's numbers of places: deliveries and ends, then pickups, then one start for each truck.
+
+    Setting up is due where the number changes: apart, pickups and deliveries at one point each take theirs, and so does
+    loading at the home warehouse.
+    """
+
+    roads: Roads
+
+    def delivery(self, point: Point) -> int:
+        return self.roads.place(point)
+
+    def pickup(self, point: Point) -> int:
+        return len(self.roads.points) + self.roads.place(point)
+
+    def start(self, index: int) -> int:
+        return 2 * len(self.roads.points) + index
+
+    def grown(self, square: list[list[int]], trucks: Sequence[Truck], reload_cost: int = 0) -> list[list[int]]:
+        """Return a table by point as a table by place; `reload_cost` is added from deliveries to pickups."""
+        count = len(self.roads.points)
+        rows = [*range(count), *range(count), *(self.roads.place(truck.start) for truck in trucks)]
+        return [
+            [square[a][b] + (reload_cost if y < count <= x < 2 * count else 0) for x, b in enumerate(rows)]
+            for y, a in enumerate(rows)
+        ]
+
+
+def _run(problem: Problem, shipments: list[Shipment], roads: Roads, effort: Effort) -> dict[str, Any]:
+    trucks, places = problem.trucks, _Places(roads)
+    engine = vroom.Input()
     for speed in sorted({truck.speed_factor for truck in trucks}):
-        profile = _profile(speed)
-        problem.set_durations_matrix(profile, _grown(roads.durations_s(speed), places))
-        problem.set_distances_matrix(profile, _grown(roads.distances_m, places))
-    features = {name: index for index, name in enumerate(sorted({n for t in trucks for n in t.features}))}
+        profile, durations = _profile(speed), roads.durations_s(speed)
+        engine.set_durations_matrix(profile, places.grown(durations, trucks))
+        engine.set_distances_matrix(profile, places.grown(roads.distances_m, trucks))
+        engine.set_costs_matrix(profile, places.grown(durations, trucks, 0 if problem.reload else _RELOAD_COST))
+    numbers = {name: n for n, name in enumerate(sorted({name for truck in trucks for name in truck.features}))}
     for index, truck in enumerate(trucks):
-        problem.add_vehicle(
+        engine.add_vehicle(
             vroom.Vehicle(
                 index,
-                start=len(roads.points) + index,
-                end=None if truck.end is None else roads.place(truck.end),
+                start=places.start(index),
+                end=None if truck.end is None else places.delivery(truck.end),
                 profile=_profile(truck.speed_factor),
                 capacity=list(truck.capacity),
-                skills={features[name] for name in truck.features},
+                skills={numbers[name] for name in truck.features},
                 time_window=vroom.TimeWindow(truck.earliest_s, truck.latest_s),
                 costs=vroom.VehicleCosts(fixed=effort.truck_cost_s),
             )
         )
     for index, shipment in enumerate(shipments):
-        _add(problem, index, shipment, {features[name] for name in shipment.features}, roads)
+        _add(engine, index, shipment, {numbers[name] for name in shipment.features}, places)
     try:
-        solution = problem.solve(
+        solution = engine.solve(
             exploration_level=effort.level(len(shipments)), nb_threads=1, timeout=timedelta(seconds=effort.guard_s)
         )
     except Exception as error:  # the binding raises its own types and RuntimeError alike
@@ -134,36 +215,33 @@ def _profile(speed_factor: float) -> str:
     return f"x{speed_factor!r}"
 
 
-def _grown(square: list[list[int]], places: list[int]) -> list[list[int]]:
-    return [[square[a][b] for b in places] for a in places]
-
-
-def _add(problem: vroom.Input, index: int, shipment: Shipment, skills: set[int], roads: Roads) -> None:
-    def step(kind: Any, visit: Visit, **more: Any) -> Any:
+def _add(engine: vroom.Input, index: int, shipment: Shipment, skills: set[int], places: _Places) -> None:
+    def step(kind: Any, visit: Visit, place: int, **more: Any) -> Any:
         return kind(
             index,
-            location=roads.place(visit.point),
+            location=place,
             default_setup=visit.setup_s,
             default_service=visit.service_s,
             time_windows=[vroom.TimeWindow(max(0, visit.earliest_s), visit.latest_s)],
             **more,
         )
 
-    amount = list(shipment.amount)
+    amount, delivery = list(shipment.amount), shipment.delivery
     if shipment.pickup is None:
         job = step(
             vroom.Job,
-            shipment.delivery,
+            delivery,
+            places.delivery(delivery.point),
             delivery=amount,
             pickup=[0] * len(DIMENSIONS),
             skills=skills,
             priority=shipment.priority,
         )
-        problem.add_job(job)
+        engine.add_job(job)
         return
-    problem.add_shipment(
-        step(vroom.ShipmentStep, shipment.pickup),
-        step(vroom.ShipmentStep, shipment.delivery),
+    engine.add_shipment(
+        step(vroom.ShipmentStep, shipment.pickup, places.pickup(shipment.pickup.point)),
+        step(vroom.ShipmentStep, delivery, places.delivery(delivery.point)),
         amount=vroom.Amount(amount),
         skills=skills,
         priority=shipment.priority,

@@ -38,6 +38,7 @@ def problem_of(text: bytes) -> Problem:
     return Problem(
         trucks=tuple(_truck(truck) for truck in raw["trucks"]),
         shipments=tuple(_shipment(shipment) for shipment in raw["shipments"]),
+        reload=raw["reload"],
     )
 
 
