@@ -18,6 +18,7 @@ from logistics.load.v1.load_pb2 import Load, LoadState
 from logistics.order.v1.order_pb2 import Order, OrderState
 
 _LOOK_S: Final = 0.3
+_STILL_S: Final = 6.0
 _DRIFT_S: Final = 20.0
 """Seconds by which the mesh's clock is moved on at each look while only time is awaited, e.g. a retry's pause."""
 ENDED: Final = (
@@ -65,8 +66,8 @@ async def wait_decided(stage: Stage, references: Sequence[str], teller: Teller, 
 async def wait_dispatched(stage: Stage, references: Sequence[str], teller: Teller, within_s: float) -> list[Load]:
     """Wait until each order that was not rejected rides, show the plan and what the ERP knows of it.
 
-    Orders for which no vehicle is free yet may wait for a later wave, so one dispatched load is enough to go on. Raises
-    DemoError.
+    Where every vehicle is taken, the others wait for a later wave: once nothing moves any more, one dispatched load is
+    enough to go on. Raises DemoError.
     """
 
     def missing(found: Mapping[str, Order]) -> list[str]:
@@ -74,16 +75,15 @@ async def wait_dispatched(stage: Stage, references: Sequence[str], teller: Telle
         waiting = {each: order for each, order in open_orders.items() if order.state <= OrderState.ORDER_STATE_PLANNED}
         return [f"{each}: {order_state(order)}" for each, order in waiting.items()]
 
-    try:
-        found = await _wait(stage, references, missing, teller, within_s)
-    except DemoError:
-        found = await current_orders(stage, references)
-        if not any(order.state > OrderState.ORDER_STATE_PLANNED for order in found.values()):
-            raise
+    found = await _wait(stage, references, missing, teller, within_s, enough=_some_ride)
     loads = await loads_of(stage, list(found.values()))
     teller.plan(loads)
     await _show_dispatches(stage, references, found, teller)
     return loads
+
+
+def _some_ride(found: Mapping[str, Order]) -> bool:
+    return any(order.state > OrderState.ORDER_STATE_PLANNED for order in found.values())
 
 
 async def loads_of(stage: Stage, orders: Sequence[Order]) -> list[Load]:
@@ -118,16 +118,22 @@ async def _wait(
     missing: Callable[[Mapping[str, Order]], list[str]],
     teller: Teller,
     within_s: float,
+    enough: Callable[[Mapping[str, Order]], bool] = lambda _: False,
 ) -> dict[str, Order]:
+    """Look until nothing is missing, or until what there is is enough and has not changed for a while."""
     deadline = time.monotonic() + within_s
     found: dict[str, Order] = {}
+    seen, still_since = "", time.monotonic()
     while True:
         try:
             found = await current_orders(stage, references)
             left = [f"{each}: not seen yet" for each in references if each not in found] or missing(found)
         except Unavailable as error:  # a service is being restarted
             left = [str(error)]
-        if not left:
+        now = " ".join(f"{order.order_id}/{order.version}" for order in found.values())
+        if now != seen:
+            seen, still_since = now, time.monotonic()
+        if not left or (time.monotonic() - still_since > _STILL_S and enough(found)):
             return found
         if time.monotonic() > deadline:
             raise DemoError(waited_for(left))

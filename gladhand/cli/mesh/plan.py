@@ -115,7 +115,12 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
         service(
             "orchestrator",
             ("streams",),
-            {"GLADHAND_ERP_TARGET": target["erp_gateway"], "GLADHAND_FLEET_TARGET": target["fleet_gateway"]},
+            {
+                "GLADHAND_ERP_TARGET": target["erp_gateway"],
+                "GLADHAND_FLEET_TARGET": target["fleet_gateway"],
+                # A clerk takes a second for a sale: let a few gather, so that they share a truck.
+                "GLADHAND_WAVE_DELAY_S": "4",
+            },
         ),
         service(
             "edge_gateway",
