@@ -42,18 +42,24 @@ async def connect(settings: ConnectionSettings) -> Client:
     """Return a connected client. Raises StartRefused where no server answers in time or the credentials are refused."""
     connection = Client()
     seen: list[Exception] = []
+    said: set[str] = set()
 
     async def on_error(error: Exception) -> None:
         # A refusal tells more than the reset connection that may come with it.
         if not (seen and "authorization" in str(seen[0]).lower()):
             seen[:] = [error]
-        _log.warning("nats: %s", str(error) or type(error).__name__)
+        # Every attempt to reconnect reports the same thing: said once until something else happens.
+        text = str(error) or type(error).__name__
+        if text not in said:
+            said.add(text)
+            _log.warning("nats: %s", text)
 
     async def on_disconnect() -> None:
         if not connection.is_closed:
             _log.warning("nats: disconnected; trying again")
 
     async def on_return() -> None:
+        said.clear()
         _log.info("nats: connected again")
 
     try:
