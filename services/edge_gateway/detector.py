@@ -40,7 +40,15 @@ class Detector:
     """The geofence detector of one region."""
 
     def __init__(
-        self, bus: Bus, store: EventStore, rules: FenceRules, region: str, *, tolerance_s: float, attempts: int
+        self,
+        bus: Bus,
+        store: EventStore,
+        rules: FenceRules,
+        region: str,
+        *,
+        tolerance_s: float,
+        attempts: int,
+        ack_wait: timedelta,
     ) -> None:
         """`tolerance_s`: seconds by which a told time may move before it is corrected."""
         self._bus = bus
@@ -49,6 +57,7 @@ class Detector:
         self._region = region
         self._tolerance_s = tolerance_s
         self._attempts = attempts
+        self._ack_wait = ack_wait
         self._book = RoadBook(radius_m=rules.radius_m)
         self._told = Told()
         self._tracks: dict[str, Track] = {}
@@ -101,7 +110,7 @@ class Detector:
             concurrency=_AT_ONCE,
             max_deliver=self._attempts,
             backoff=Backoff(first=0.5, longest=30.0),
-            ack_wait=timedelta(seconds=30),
+            ack_wait=self._ack_wait,
         )
 
     async def _read_past(self) -> None:

@@ -14,6 +14,8 @@ from gladhand.errors import StartRefused
 
 __all__ = ["HttpServer"]
 
+_BACKLOG = 1024
+
 
 class _Server(uvicorn.Server):
     @contextmanager
@@ -32,6 +34,8 @@ class HttpServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Whoever connects before the server runs is served once it does, instead of being refused.
+            self._socket.listen(_BACKLOG)
         except OSError as error:
             self._socket.close()
             raise StartRefused(
@@ -46,7 +50,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, int(grace_s)),
-            backlog=1024,
+            backlog=_BACKLOG,
         )
         self._server = _Server(config)
 

@@ -77,7 +77,8 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
     )
     desks: dict[Protocol, Desk] = dict.fromkeys((Protocol.OSMAND, Protocol.TRACCAR, Protocol.BATCH), intake)
     desks[Protocol.POD] = pods
-    redelivery = Redelivery(desks, in_hand, settings.region, attempts=settings.inbox_attempts)
+    ack_wait = timedelta(seconds=settings.redeliver_after_s)
+    redelivery = Redelivery(desks, in_hand, settings.region, attempts=settings.inbox_attempts, ack_wait=ack_wait)
     store = JetStreamEventStore(connection, source=GATEWAY)
     detector = Detector(
         bus,
@@ -86,6 +87,7 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
         settings.region,
         tolerance_s=settings.correction_s,
         attempts=settings.inbox_attempts,
+        ack_wait=ack_wait,
     )
 
     def missing() -> list[str]:

@@ -26,11 +26,14 @@ class Desk(Interface):
 class Redelivery:
     """The handler of the durable consumer over INBOX."""
 
-    def __init__(self, desks: Mapping[Protocol, Desk], in_hand: InHand, region: str, *, attempts: int) -> None:
+    def __init__(
+        self, desks: Mapping[Protocol, Desk], in_hand: InHand, region: str, *, attempts: int, ack_wait: timedelta
+    ) -> None:
         self._desks = desks
         self._in_hand = in_hand
         self._region = region
         self._attempts = attempts
+        self._ack_wait = ack_wait
 
     def subscription(self) -> Subscription:
         """Return the consumer: every message by itself, bounded attempts with backoff, then the dead letters."""
@@ -44,7 +47,7 @@ class Redelivery:
             key=lambda delivery: f"{delivery.stream}/{delivery.sequence}",
             max_deliver=self._attempts,
             backoff=Backoff(first=0.5, longest=60.0),
-            ack_wait=timedelta(seconds=60),
+            ack_wait=self._ack_wait,
         )
 
     async def handle(self, delivery: Delivery) -> None:

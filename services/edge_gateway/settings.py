@@ -37,6 +37,9 @@ class EdgeSettings(Settings):
     )
     dedupe_days: float = Field(7.0, gt=0, le=60, description="days for which reports are known again, above 0 to 60")
     inbox_attempts: int = Field(15, ge=1, le=100, description="attempts before a kept message is a dead letter")
+    redeliver_after_s: float = Field(
+        10.0, ge=1, le=600, description="seconds without a sign of life after which work of a dead process is redone"
+    )
     publish_wait_s: float = Field(
         4.0, gt=0, le=60, description="seconds for which storing a message is tried before a sender is turned away"
     )

@@ -23,6 +23,7 @@ from logistics.load.v1 import (
     LoadPlanned,
     LoadReassigned,
     Stop,
+    StopKind,
 )
 from logistics.type.v1 import ACTOR_KIND_SERVICE, Actor, GeoPoint, Location
 from tests.adapters.edge.harness import REGION
@@ -87,7 +88,7 @@ class Trip:
         return turn
 
 
-def _stop(stop_id: str, sequence: int, kind: int, place: tuple[float, float]) -> Stop:
+def _stop(stop_id: str, sequence: int, kind: StopKind.ValueType, place: tuple[float, float]) -> Stop:
     location = Location(name=f"stop {sequence}", point=GeoPoint(latitude=place[0], longitude=place[1]))
     return Stop(stop_id=stop_id, sequence=sequence, kind=kind, location=location)
 

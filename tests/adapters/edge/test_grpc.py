@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
-from gladhand.client import call, channel, stream
+from gladhand.client import call, channel
 from gladhand.errors import InvalidArgument
 from logistics.edge.v1 import (
     INGEST_OUTCOME_ACCEPTED,
@@ -34,9 +35,12 @@ from logistics.type.v1 import GeoPoint, Quantity
 from tests.adapters.edge.conftest import Edge
 from tests.adapters.edge.harness import DENVER, Streams, now
 
+if TYPE_CHECKING:
+    from logistics.edge.v1 import EdgeIngestServiceAsyncStub
+
 
 @pytest.fixture
-async def stub(edge: Edge) -> AsyncGenerator[EdgeIngestServiceStub]:
+async def stub(edge: Edge) -> AsyncGenerator[EdgeIngestServiceAsyncStub]:
     async with channel(edge.target, edge_ingest_service_pb2.DESCRIPTOR) as opened:
         yield EdgeIngestServiceStub(opened)
 
@@ -51,7 +55,7 @@ def batch(*samples: TelemetrySample, device: str = "box-9") -> TelemetryBatch:
     return TelemetryBatch(device=DeviceReference(provider="telematics-co", device_id=device), samples=samples)
 
 
-async def test_a_batch_gets_a_result_for_each_sample(stub: EdgeIngestServiceStub, streams: Streams) -> None:
+async def test_a_batch_gets_a_result_for_each_sample(stub: EdgeIngestServiceAsyncStub, streams: Streams) -> None:
     at = now() - timedelta(minutes=5)
     request = IngestPositionsRequest(
         request_id=str(uuid4()),
@@ -75,7 +79,7 @@ async def test_a_batch_gets_a_result_for_each_sample(stub: EdgeIngestServiceStub
     assert position.position_id == answer.results[0].sample_id
 
 
-async def test_readings_are_published_beside_positions(stub: EdgeIngestServiceStub, streams: Streams) -> None:
+async def test_readings_are_published_beside_positions(stub: EdgeIngestServiceAsyncStub, streams: Streams) -> None:
     value = Quantity(value="-18.5", unit_code="CEL")
     reading = TelemetrySample(reading=Reading(metric=METRIC_CARGO_TEMPERATURE, value=value, zone="zone 1"))
     reading.occur_time.FromDatetime(now() - timedelta(minutes=1))
@@ -90,7 +94,7 @@ async def test_readings_are_published_beside_positions(stub: EdgeIngestServiceSt
         await call(stub.IngestReadings(wrong))
 
 
-async def test_a_stream_answers_batch_by_batch(stub: EdgeIngestServiceStub, streams: Streams) -> None:
+async def test_a_stream_answers_batch_by_batch(stub: EdgeIngestServiceAsyncStub, streams: Streams) -> None:
     at = now() - timedelta(minutes=5)
 
     async def requests() -> AsyncIterator[StreamPositionsRequest]:
@@ -99,7 +103,7 @@ async def test_a_stream_answers_batch_by_batch(stub: EdgeIngestServiceStub, stre
             moment = at + timedelta(seconds=number % 3)
             yield StreamPositionsRequest(batch_number=number, batch=batch(sample(moment)))
 
-    answers = [answer async for answer in stream(stub.StreamPositions(requests()))]
+    answers = [answer async for answer in stub.StreamPositions(requests())]
     assert [answer.batch_number for answer in answers] == [0, 1, 2, 3]
     outcomes = [answer.results[0].outcome for answer in answers]
     assert outcomes == [INGEST_OUTCOME_ACCEPTED] * 3 + [INGEST_OUTCOME_DUPLICATE]

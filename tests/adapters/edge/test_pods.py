@@ -143,11 +143,10 @@ async def test_while_the_orchestrator_is_away_a_proof_is_kept_and_recorded_later
 def _proof(stop_id: str, accepted: str = "4") -> ProofOfDelivery:
     pod = ProofOfDelivery(stop_id=stop_id, signer_name="R. Roe")
     pod.capture_time.FromDatetime(now())
-    amounts = {
-        name: Quantity(value=value, unit_code="C62")
-        for name, value in (("delivered", "5"), ("accepted", accepted), ("rejected", "1"))
-    }
-    pod.lines.append(PodLine(order_id=str(uuid4()), line_id="1", reason="DAMAGED", **amounts))
+    delivered, kept, refused = (Quantity(value=value, unit_code="C62") for value in ("5", accepted, "1"))
+    line = PodLine(order_id=str(uuid4()), line_id="1", delivered=delivered, accepted=kept, rejected=refused)
+    line.reason = "DAMAGED"
+    pod.lines.append(line)
     return pod
 
 

@@ -119,9 +119,7 @@ async def test_dirty_positions_are_refused_with_a_reason_and_quarantined(edge: E
 
 
 async def test_malformed_json_is_refused_with_its_place_and_kept(edge: Edge, streams: Streams) -> None:
-    answer = await edge.http.post(
-        "/traccar", content=b'{"position": {', headers={"content-type": "application/json"}
-    )
+    answer = await edge.http.post("/traccar", content=b'{"position": {', headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["metadata"]["at"] == "line 1 column 15"
     (raw,) = await streams.inbox()
