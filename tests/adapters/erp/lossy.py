@@ -26,9 +26,10 @@ class LossyRelay:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -45,12 +46,14 @@ class LossyRelay:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         try:
             with suppress(asyncio.CancelledError):  # the relay is being closed
                 await self._relay(reader, writer)
         finally:
-            self._tasks.discard(task)
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -65,8 +68,11 @@ class LossyRelay:
                     up_writer.write(data)
                     await up_writer.drain()
             finally:
-                up_writer.close()
                 back.cancel()
+                await asyncio.wait([back])
+                up_writer.close()
+                with suppress(ConnectionError):
+                    await up_writer.wait_closed()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         with suppress(ConnectionError):
