@@ -238,7 +238,7 @@ def _check_lines(invoice: Invoice) -> None:
         raise violated("invoice.lines", "an invoice needs at least one line")
     numbers = [line.line_no for line in invoice.lines]
     if len(set(numbers)) != len(numbers):
-        raise violated("invoice.lines.line_no", "line numbers must differ")
+        raise violated("invoice.lines.line_no", "line numbers must differ; number the lines from 1")
     for line in invoice.lines:
         if decimal_of(line.quantity) <= ZERO:
             raise violated("invoice.lines.quantity", f"line {line.line_no} charges nothing; leave it out")

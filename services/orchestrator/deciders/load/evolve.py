@@ -142,14 +142,14 @@ def _taken_out(derived: frozenset[str], stop: Stop, event: LoadEvent) -> frozens
 
 def _drafted(state: State, load: Load, event: LoadEvent) -> State:
     load.CopyFrom(event.drafted.load)
-    load.load_id = event.load_id
+    load.load_id = event.load_id or load.load_id
     load.create_time.CopyFrom(event.record_time)
     return state
 
 
 def _planned(state: State, load: Load, event: LoadEvent) -> State:
     load.CopyFrom(event.planned.load)
-    load.load_id = event.load_id
+    load.load_id = event.load_id or load.load_id
     load.create_time.CopyFrom(event.record_time)
     return replace(state, planned=event.planned.load)
 

@@ -267,7 +267,7 @@ def _check_stops(stops: Sequence[Stop]) -> None:
     if not stops:
         raise violated("stops", "a load needs at least one stop")
     if len({stop.stop_id for stop in stops}) != len(stops):
-        raise violated("stops.stop_id", "stop ids must differ")
+        raise violated("stops.stop_id", "stop ids must differ; name each stop once")
     if sorted(stop.sequence for stop in stops) != list(range(1, len(stops) + 1)):
         raise violated("stops.sequence", f"sequences must be 1 to {len(stops)}, each once")
     loaded: set[tuple[str, str]] = set()

@@ -38,7 +38,7 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     known = Order()
     known.CopyFrom(order)
     order.CopyFrom(given)
-    order.order_id = event.order_id
+    order.order_id = event.order_id or order.order_id
     order.create_time.CopyFrom(known.create_time if known.HasField("create_time") else event.record_time)
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
