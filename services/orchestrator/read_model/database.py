@@ -53,6 +53,8 @@ class Database:
         try:
             database = cls(engine)
             try:
+                if database.dialect == "sqlite" and place.database:
+                    Path(place.database).parent.mkdir(parents=True, exist_ok=True)
                 async with database._begun(writes=True) as connection:
                     await connection.run_sync(_make_tables)
             except (SQLAlchemyError, OSError) as error:
@@ -112,8 +114,6 @@ def _place(url: str) -> URL:
             "GLADHAND_DATABASE_URL names no database of the read model; give postgresql+asyncpg://user@host/name, or "
             "leave it unset for a SQLite file"
         ) from error
-    if place.get_backend_name() == "sqlite" and place.database:
-        Path(place.database).parent.mkdir(parents=True, exist_ok=True)
     return place.set(drivername=driver)
 
 

@@ -92,9 +92,13 @@ class Folding:
             region=folded.region or fields.region,
         )
 
+    def unborn(self, kind: EnvelopeType[Any]) -> Folded:
+        """Return an aggregate before its first event."""
+        return Folded(self._deciders[kind.aggregate].initial)
+
     async def reread(self, kind: EnvelopeType[Any], aggregate_id: str, before: int) -> Folded:
         """Fold an aggregate's history below a sequence from the log. Raises Unavailable and what `step` raises."""
-        folded = Folded(self._deciders[kind.aggregate].initial)
+        folded = self.unborn(kind)
         for recorded in await self._store.read(kind, aggregate_id):
             if recorded.sequence >= before:
                 break
@@ -124,7 +128,9 @@ class Batch:
         name = Name(kind.aggregate, kind.aggregate_id(event))
         folded = self.changed.get(name) or self._folding.kept(name)
         version = cast("int", event.version)
-        if folded is None or folded.version + 1 < version:
+        if folded is None and version == 1:
+            folded = self._folding.unborn(kind)
+        elif folded is None or folded.version + 1 < version:
             folded = await self._folding.reread(kind, name.id, message.sequence)
         self.changed[name] = self._folding.step(kind, folded, event, message.sequence)
 

@@ -39,8 +39,8 @@ class Lag:
 
     @property
     def behind(self) -> int:
-        """Messages that are not shown yet."""
-        return max(0, self.last_sequence - self.position)
+        """Messages that are not shown yet; all of them where the rows were built from another, longer log."""
+        return self.last_sequence - (self.position if self.position <= self.last_sequence else 0)
 
 
 class Projector:

@@ -130,7 +130,8 @@ def _entry(kind: EnvelopeType[Any], recorded: Recorded[Any], state: str) -> Hist
         if event.HasField(name):
             getattr(entry, name).CopyFrom(getattr(event, name))
     if event.HasField("actor"):
-        entry.actor.MergeFrom(masked_copy(event.actor))
+        actor: Any = masked_copy(event.actor)
+        entry.actor.CopyFrom(actor)
     return entry
 
 
