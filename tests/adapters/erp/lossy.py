@@ -30,6 +30,7 @@ class LossyRelay:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._server.wait_closed()
 
     @property
     def url(self) -> str:
@@ -52,8 +53,6 @@ class LossyRelay:
                 await self._relay(reader, writer)
         finally:
             writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -68,11 +67,9 @@ class LossyRelay:
                     up_writer.write(data)
                     await up_writer.drain()
             finally:
+                up_writer.close()
                 back.cancel()
                 await asyncio.wait([back])
-                up_writer.close()
-                with suppress(ConnectionError):
-                    await up_writer.wait_closed()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
         with suppress(ConnectionError):
