@@ -94,7 +94,7 @@ class Manifest:
                 request_id=content["request_id"],
                 refusal=content["refusal"],
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidArgument("the body is no manifest of a proof", reason="MALFORMED_MESSAGE") from error
 
     def read(self, provider: str) -> Reading:
