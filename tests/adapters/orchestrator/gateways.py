@@ -1,0 +1,89 @@
+"""Both gateways of the simulation, served over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from gladhand.clock import SystemClock
+from logistics.dispatch.v1.dispatch_service_pb2_grpc import (
+    DispatchServiceServicer,
+    add_DispatchServiceServicer_to_server,
+)
+from logistics.erp.v1.erp_gateway_service_pb2_grpc import (
+    ErpGatewayServiceServicer,
+    add_ErpGatewayServiceServicer_to_server,
+)
+from tests.simulation.outside import Faults, LedgerErp, YardFleet
+
+
+class _Erp(ErpGatewayServiceServicer):
+    def __init__(self, erp: LedgerErp) -> None:
+        self._erp = erp
+
+    async def ValidateOrder(self, request: Any, context: Any) -> Any:
+        return await self._erp.validate_order(request)
+
+    async def ConfirmDispatch(self, request: Any, context: Any) -> Any:
+        return await self._erp.confirm_dispatch(request)
+
+    async def PostDelivery(self, request: Any, context: Any) -> Any:
+        return await self._erp.post_delivery(request)
+
+    async def PostInvoice(self, request: Any, context: Any) -> Any:
+        return await self._erp.post_invoice(request)
+
+
+class _Fleet(DispatchServiceServicer):
+    def __init__(self, fleet: YardFleet) -> None:
+        self._fleet = fleet
+
+    async def PlanLoads(self, request: Any, context: Any) -> Any:
+        return await self._fleet.plan_loads(request)
+
+    async def AssignLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.assign_load(request)
+
+    async def DispatchLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.dispatch_load(request)
+
+    async def CompleteLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.complete_load(request)
+
+    async def CancelLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.cancel_load(request)
+
+    async def GetVehicle(self, request: Any, context: Any) -> Any:
+        return await self._fleet.get_vehicle(request)
+
+    async def GetDriver(self, request: Any, context: Any) -> Any:
+        return await self._fleet.get_driver(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """What the orchestrator stands between, and where it is served."""
+
+    erp: LedgerErp
+    fleet: YardFleet
+    target: str
+
+    @classmethod
+    @asynccontextmanager
+    async def serving(cls) -> AsyncIterator[Gateways]:
+        """Serve both on one port."""
+        faults = Faults()
+        erp, fleet = LedgerErp(faults), YardFleet(SystemClock(), faults)
+        server = grpc.aio.server()
+        add_ErpGatewayServiceServicer_to_server(_Erp(erp), server)
+        add_DispatchServiceServicer_to_server(_Fleet(fleet), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            yield cls(erp, fleet, f"127.0.0.1:{port}")
+        finally:
+            await server.stop(1.0)
