@@ -54,6 +54,8 @@ def ensure_template(home: Home, today: dt.date, progress: Progress) -> Path:
 
 
 def _build_template(home: Home, template: Path, today: dt.date, progress: Progress) -> None:
+    for unfinished in home.cache.glob("build-*"):  # of a builder that was killed; we hold the lock
+        shutil.rmtree(unfinished, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="build-", dir=home.cache) as scratch:
         building = Home(root=Path(scratch), cache=home.cache)
         passwords = Credentials.generate()
@@ -120,7 +122,7 @@ def _install_database(template: Path, live: Path) -> None:
 @contextmanager
 def _locked(cache: Path, progress: Progress) -> Iterator[None]:
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "build.lock").open("w") as lock:
+    with (cache / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from deploy.tryton.layout import DATABASE, Home
+from gladhand.cli.mesh import leash
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 25.0
@@ -91,7 +93,8 @@ class Server:
         """Start and wait until the port accepts connections. Raises ``ServerStartError``."""
         with self._home.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command(self._home, self.port),
+                # on a leash: it ends with this process, even where that is killed
+                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command(self._home, self.port)],
                 cwd=self._home.root,
                 env=environment(self._home) | self._extra,
                 stdin=subprocess.DEVNULL,
