@@ -48,9 +48,15 @@ class Mesh:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command in a group of its own, its words on `stderr` to be read."""
         return subprocess.Popen(
-            self._line(*arguments), cwd=self._repository, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            self._line(*arguments),
+            cwd=self._repository,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def _line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "gladhand.cli.main", *arguments]
