@@ -15,13 +15,19 @@ from gladhand.decider import Decider
 from gladhand.envelope import EnvelopeType
 from gladhand.errors import InvalidArgument, NotFound
 from gladhand.log.port import Recorded
-from gladhand.masking import masked, masked_copy
+from gladhand.masking import BLOT, masked
 from logistics.orchestrator.v1 import GetHistoryRequest, GetHistoryResponse, HistoryEntry
+from logistics.type.v1 import ActorKind
 from services.orchestrator.journal import DECIDERS
 from services.orchestrator.servicer.desk import Methods
 
 _AT_ONCE: Final = 16
 """Histories that are read from the log at the same time."""
+
+_NO_PERSONS: Final = frozenset(
+    {ActorKind.ACTOR_KIND_SERVICE, ActorKind.ACTOR_KIND_PARTNER, ActorKind.ACTOR_KIND_DEVICE}
+)
+"""Actors whose names are no personal data."""
 
 _UNKNOWN: Final = "unknown"
 """The name of an event whose body this program does not know."""
@@ -130,8 +136,9 @@ def _entry(kind: EnvelopeType[Any], recorded: Recorded[Any], state: str) -> Hist
         if event.HasField(name):
             getattr(entry, name).CopyFrom(getattr(event, name))
     if event.HasField("actor"):
-        actor: Any = masked_copy(event.actor)
-        entry.actor.CopyFrom(actor)
+        entry.actor.CopyFrom(event.actor)
+        if event.actor.kind not in _NO_PERSONS:
+            entry.actor.id = BLOT
     return entry
 
 

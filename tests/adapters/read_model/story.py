@@ -42,6 +42,7 @@ class Story:
         self.store = store
         self.clock = clock
         self.region = region
+        self.actor = Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id="test")
         self._told: dict[tuple[str, str], tuple[int, int]] = {}
 
     async def tell(self, aggregate: str, aggregate_id: str, body: Message, *, region: str = "") -> Any:
@@ -52,7 +53,7 @@ class Story:
             request_id=str(uuid4()),
             region=region or self.region,
             correlation_id=aggregate_id,
-            actor=Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id="test"),
+            actor=self.actor,
         )
         event = kind.stamp(
             body,

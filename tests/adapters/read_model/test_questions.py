@@ -137,7 +137,7 @@ async def test_invoices_exceptions_and_holds_of_an_order(
     model: ReadModel, store: MemoryEventStore, story: Story
 ) -> None:
     one, two = await story.journey("one"), await story.journey("two")
-    await story.tell("hold", one["hold"], HoldReleased(released_by="Bob", evidence="papers"))
+    await story.tell("hold", one["hold"], HoldReleased(evidence="papers"))
     await project(store, model)
     order_id = one["order"]
     posted = [InvoiceState.INVOICE_STATE_POSTED]

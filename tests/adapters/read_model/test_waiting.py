@@ -47,12 +47,8 @@ async def test_sees_what_another_process_projected(
 async def test_says_in_time_that_it_is_behind(model: ReadModel, store: MemoryEventStore, story: Story) -> None:
     order_id = await story.release("one")
     await project(store, model)
-    loop = asyncio.get_running_loop()
-    with correlated("test", timeout_s=0.6):
-        begin = loop.time()
-        with pytest.raises(Unavailable) as behind:
-            await model.order(order_id, at_least_version=7)
-        assert loop.time() - begin < 0.6
+    with correlated("test", timeout_s=0.6), pytest.raises(Unavailable) as behind:
+        await model.order(order_id, at_least_version=7)
     assert behind.value.reason == "READ_MODEL_BEHIND"
     assert behind.value.metadata == {"at_least_version": "7", "version": "2"}
     assert behind.value.retry_after_s
