@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,8 +18,6 @@ from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.read_model.schema import metadata
 from tests.adapters.read_model.postgres import find_binaries, running_cluster
 from tests.adapters.read_model.story import Story
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -42,15 +39,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'read_model.sqlite'}"
     server: str = request.getfixturevalue("postgres")
-    database = f"t{next(_numbers)}"
-    asyncio.run(_create(server, database))
-    return f"{server}/{database}"
+    asyncio.run(_emptied(f"{server}/postgres"))
+    return f"{server}/postgres"
 
 
-async def _create(server: str, database: str) -> None:
-    engine = create_async_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {database}"))
+async def _emptied(url: str) -> None:
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA public CASCADE"))
+        await connection.execute(text("CREATE SCHEMA public"))
     await engine.dispose()
 
 
