@@ -88,7 +88,7 @@ wishes: st.SearchStrategy[Message] = st.one_of(
     st.just(LiftOrderHold(hold_id=HOLD)),
     st.just(CloseOrder()),
 )
-BEGUN = (
+BEGUN: tuple[Message, ...] = (
     ReceiveOrder(order=sale(), content_sha256="x"),
     RecordOrderValidation(checks=[passed()]),
     ConcludeOrderValidation(),
