@@ -1,4 +1,4 @@
-"""Every state that a load with a pickup and two deliveries can get into, and what holds in all of them (contract §4)."""
+"""Every state of a load with a pickup and two deliveries, and what holds in all of them (contract §4)."""
 
 from __future__ import annotations
 
