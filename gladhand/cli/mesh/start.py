@@ -16,6 +16,7 @@ from typing import Final
 from gladhand.cli.home import VARIABLE, Home, clone_root
 from gladhand.cli.mesh import ports, state
 from gladhand.cli.mesh.child import trim
+from gladhand.cli.mesh.claims import claiming
 from gladhand.cli.mesh.identity import Identity, end
 from gladhand.cli.mesh.plan import mesh_plan
 from gladhand.cli.mesh.state import MeshState, Phase, stamp
@@ -41,9 +42,9 @@ def serve(home: Home, told: Told = lambda _: None) -> MeshState:
     Raises AlreadyRunningError, NoPortError, OSError.
     """
     home.prepare()
-    with _held(home):
+    with _held(home), claiming() as claims:
         clear_orphans(state.read(home.state))
-        taken = ports.choose(ports.recall(home.ports))
+        taken = ports.choose(ports.recall(home.ports), claims.take)
         ports.remember(home.ports, taken)
         own = Identity.of(os.getpid()) or Identity(os.getpid(), "")
         mesh = MeshState(own, REGION, taken, stamp())
