@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -63,6 +64,7 @@ async def _consuming(bus: JetStreamBus, subscription: Subscription) -> AsyncIter
 async def build(process: ServiceProcess[ErpSettings]) -> None:
     """Put the service together: bus, adapter, watcher, submitter, servicer."""
     settings = process.settings
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every poll
     connection = await process.enter(
         connected(ConnectionSettings(servers=tuple(settings.nats_url.split(",")), name=process.name))
     )

@@ -35,6 +35,8 @@ _PICKED = _ASSIGNED - {"assigned"}
 _PACKED = _PICKED - {"picked"}
 _DONE = frozenset({"done"})
 _CANCELLED = frozenset({"cancelled"})
+_SETTLED = frozenset({"sent", "none"})
+"""Shipment states of a sale with nothing left to deliver; "none" where all of it was cancelled."""
 
 
 class DeliveryPoster:
@@ -119,7 +121,7 @@ class DeliveryPoster:
         if state == "exception":
             await self._ignore_cancelled(sale_id)
             state = await self._shipment_state(sale_id)
-        return state == "sent"
+        return state in _SETTLED
 
     async def _shipment_state(self, sale_id: int) -> str:
         (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
