@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, delete, event, func, insert, inspect, make_url, select, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -145,14 +145,16 @@ def _version_found(connection: Connection) -> int | None:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Turn silence of the database into Unavailable; faults of a statement pass through as they are."""
+    """Turn silence of the database into Unavailable; faults of a statement or of its values pass as they are.
+
+    What fails while connecting (a server that starts up, or has no connection left) has no class of its own, so that
+    everything counts as silence which is not plainly a fault.
+    """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
-        raise _silent(error) from error
-    except DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
+    except (DataError, IntegrityError, ProgrammingError):
+        raise
+    except (DBAPIError, PoolTimeoutError, OSError) as error:
         raise _silent(error) from error
 
 

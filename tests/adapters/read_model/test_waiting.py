@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from gladhand.calls import correlated
 from gladhand.errors import Unavailable
@@ -63,3 +64,14 @@ async def test_without_time_it_answers_at_once(model: ReadModel) -> None:
 async def test_without_a_version_it_does_not_wait(model: ReadModel) -> None:
     assert await model.order(name("nobody")) is None
     assert await model.pod(name("nobody"), 0) is None
+
+
+async def test_a_database_that_goes_away_is_unavailable_and_nothing_worse(
+    model: ReadModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise DBAPIError("connect", None, Exception("the database system is starting up"))
+
+    monkeypatch.setattr(model.database._engine.sync_engine.pool, "connect", gone)
+    with pytest.raises(Unavailable, match="starting up"):
+        await model.order(name("one"))
