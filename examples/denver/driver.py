@@ -192,8 +192,7 @@ class Driver:
             query = osmand_query(run.tracker, sending.fix, moment)
             answer = await self._asked("GET", "/osmand", params=query)
         else:
-            buffered = sending.kind is Kind.BUFFERED
-            body = traccar_json(run.tracker, sending.fix, moment, buffered=buffered)
+            body = traccar_json(run.tracker, sending.fix, moment, buffered=sending.buffered)
             answer = await self._asked("POST", "/traccar", json=body)
         refused = answer.status_code >= 400
         if refused and sending.kind not in {Kind.FUTURE, Kind.NOWHERE}:

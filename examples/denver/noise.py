@@ -1,10 +1,10 @@
-"""What becomes of positions between the satellite and the server: trackers repeat, mix up, hold back and lie (pure)."""
+"""What becomes of positions between the satellite and the server: trackers repeat, mix up, hold back and lie."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -32,11 +32,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A position as it is sent: `at` is the second of the trip at which it leaves the tracker."""
+    """A position as it is sent: `at` is the second of the trip at which it leaves the tracker.
+
+    `buffered` is what the tracker itself says of it, so it stays when the position is sent again.
+    """
 
     at: float
     fix: Fix
     kind: Kind
+    buffered: bool = False
 
 
 def disturb(trip: Trip, chance: random.Random) -> list[Sending]:
@@ -51,7 +55,7 @@ def disturb(trip: Trip, chance: random.Random) -> list[Sending]:
             continue
         disturbed.append(sending)
         if draw > 1 - REPEATED:
-            disturbed.append(Sending(sending.at + 1.0, sending.fix, Kind.REPEATED))
+            disturbed.append(replace(sending, at=sending.at + 1.0, kind=Kind.REPEATED))
     disturbed.extend(_lies(trip, chance))
     return sorted(disturbed, key=lambda each: each.at)
 
@@ -65,7 +69,7 @@ def _hold_back(sendings: Sequence[Sending], trip: Trip, chance: random.Random) -
     first = chance.choice(moving)
     release = sendings[first + HELD_BACK].at
     return [
-        Sending(release + 0.01 * (index - first), sending.fix, Kind.BUFFERED)
+        Sending(release + 0.01 * (index - first), sending.fix, Kind.BUFFERED, buffered=True)
         if first <= index < first + HELD_BACK
         else sending
         for index, sending in enumerate(sendings)

@@ -1,4 +1,4 @@
-"""What the demo's customers order: the same for the same seed, as many as are asked for (pure).
+"""What the demo's customers order: the same for the same seed, as many as are asked for.
 
 The first six always tell the whole story: all three tracks, one order to two addresses, one of which
 the consignee refuses a part, and one that cannot be released because nobody knows where it goes.

@@ -1,4 +1,4 @@
-"""Pictures that a phone would send with a proof: a signature and a photo of the goods, as genuine PNG files (pure)."""
+"""Pictures that a phone would send with a proof: a signature and a photo of the goods, as genuine PNG files."""
 
 from __future__ import annotations
 

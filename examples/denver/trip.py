@@ -1,4 +1,4 @@
-"""The trip of one load as a recorder in the vehicle would tell it: a position every few seconds, and proofs (pure)."""
+"""The trip of one load as a recorder in the vehicle would tell it: a position every few seconds, and proofs."""
 
 from __future__ import annotations
 
