@@ -24,7 +24,7 @@ from logistics.pod.v1 import (
     ProofOfDelivery,
 )
 from logistics.process.v1 import ProcessPolicy
-from logistics.type.v1 import GeoPoint
+from logistics.type.v1 import Classifier, GeoPoint
 from services.orchestrator.quantities import ZERO, decimal_of, total
 
 _BEFORE_ARRIVAL = timedelta(minutes=15)
@@ -139,7 +139,8 @@ def _repeated(keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _untimely(pod: ProofOfDelivery, stop: Stop, policy: ProcessPolicy) -> str:
     captured = pod.capture_time.ToNanoseconds()
-    if stop.HasField("arrival"):
+    # An arrival inferred from the departure says nothing about when the vehicle really came.
+    if stop.HasField("arrival") and stop.arrival.classifier != Classifier.CLASSIFIER_INFERRED:
         early = _span(policy.pod_before_arrival, _BEFORE_ARRIVAL)
         if captured < stop.arrival.time.ToNanoseconds() - early:
             return f"captured at {pod.capture_time.ToJsonString()}, long before the arrival at the stop"

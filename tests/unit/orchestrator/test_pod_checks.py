@@ -10,7 +10,7 @@ from logistics.load.v1 import Load, LoadState, StopState
 from logistics.order.v1 import CheckResult
 from logistics.pod.v1 import Artifact, ArtifactKind, PodCheckKind, PodLine, PodMethod, ProofOfDelivery
 from logistics.process.v1 import ProcessPolicy
-from logistics.type.v1 import GeoPoint
+from logistics.type.v1 import Classifier, GeoPoint
 from services.orchestrator.pod_checks import check_pod, distance_m
 from tests.unit.orchestrator.deciders.freight import FIRST, LOAD, ORDER, PICKUP, POD, at, pieces, truck, when
 
@@ -177,6 +177,15 @@ def test_what_nobody_knows_is_not_held_against_a_proof() -> None:
         unseen.stops[1].ClearField(name)
     unseen.stops[1].location.ClearField("point")
     assert failures(proof(), unseen) == []
+
+
+def test_an_arrival_inferred_from_the_departure_is_no_bound() -> None:
+    unseen = road()
+    unseen.stops[1].arrival.CopyFrom(unseen.stops[1].departure)
+    unseen.stops[1].arrival.classifier = Classifier.CLASSIFIER_INFERRED
+    pod = proof()
+    pod.capture_time.CopyFrom(at(60))
+    assert failures(pod, unseen) == []
 
 
 def test_the_policy_sets_the_limits() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from logistics.error.v1 import ErrorReason
+from logistics.exception.v1 import Gate
 from logistics.order.v1 import (
     LineMovement,
     Order,
@@ -16,8 +17,9 @@ from logistics.order.v1 import (
     OrderRemainderCancelled,
     OrderState,
 )
+from services.orchestrator.deciders.order.receiving import resumed
 from services.orchestrator.deciders.order.rules import barred, present
-from services.orchestrator.deciders.order.state import State
+from services.orchestrator.deciders.order.state import State, held_at
 from services.orchestrator.deciders.refusal import refused, violated
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of
 
@@ -84,10 +86,14 @@ def apply_hold(state: State, command: OrderCommand) -> Message | None:
 
 
 def lift_hold(state: State, command: OrderCommand) -> Message | None:
-    """Let a hold no longer block."""
-    present(state)
-    hold_id = command.lift_hold.hold_id
-    return OrderHoldLifted(hold_id=hold_id) if hold_id in state.holds else None
+    """Let a hold no longer block; where it was the last one that stopped the order before release, it goes on."""
+    order, hold_id = present(state), command.lift_hold.hold_id
+    if hold_id not in state.holds:
+        return None
+    stopped = order.state == OrderState.ORDER_STATE_ON_HOLD and hold_id == state.held_by
+    if stopped and not set(held_at(state, Gate.GATE_PLANNING)) - {hold_id}:
+        return resumed(state)
+    return OrderHoldLifted(hold_id=hold_id)
 
 
 def _remainder(order: Order) -> list[LineMovement]:

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from logistics.exception.v1 import Gate
 from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State
+from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
 
 
@@ -183,14 +183,12 @@ def _hold_applied(state: State, order: Order, event: OrderEvent) -> State:
 
 def _hold_lifted(state: State, order: Order, event: OrderEvent) -> State:
     gone = event.hold_lifted.hold_id
-    lifted = state.holds.get(gone, frozenset())
     left = {hold_id: gates for hold_id, gates in state.holds.items() if hold_id != gone}
-    still = any(Gate.GATE_BILLING in gates for gates in left.values())
-    review = state.review
-    # A review that was guarded by holds is decided by lifting the last of them.
-    if review is not None and Gate.GATE_BILLING in lifted and not still:
-        review = replace(review, decided=True)
-    return _with_holds(replace(state, review=review), order, left)
+    after = _with_holds(state, order, left)
+    if state.held_by != gone:
+        return after
+    # Another hold that blocks planning now keeps the order stopped.
+    return replace(after, held_by=next(iter(held_at(after, Gate.GATE_PLANNING)), ""))
 
 
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:

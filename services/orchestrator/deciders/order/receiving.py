@@ -154,8 +154,13 @@ def resume(state: State, command: OrderCommand) -> Message | None:
             gate="planning",
             hold_ids=",".join(others),
         )
+    return resumed(state)
+
+
+def resumed(state: State) -> OrderResumed:
+    """Return the event by which a stopped order goes on: from release, where the ERP has agreed to this revision."""
     passed = bool(state.checks) and all(check.result != CheckResult.CHECK_RESULT_FAIL for check in state.checks)
-    return OrderResumed(hold_id=wish.hold_id, validated=passed)
+    return OrderResumed(hold_id=state.held_by, validated=passed)
 
 
 def _submitted(submitted: Order, order_id: str, revision: int) -> Order:

@@ -269,6 +269,15 @@ def test_a_hold_on_planning_stops_the_release_until_it_is_resumed() -> None:
     assert not resumed.state.holds
 
 
+def test_lifting_the_last_hold_that_stops_it_lets_an_order_go_on() -> None:
+    held = after(hold(Gate.GATE_PLANNING), CHECKED, CONCLUDE, past=RECEIVED)
+    assert state_of(after(LiftOrderHold(hold_id=HOLD), past=held)) == "RELEASED"
+    twice = after(hold(Gate.GATE_PLANNING, hold_id=OTHER_HOLD), past=held)
+    still = after(LiftOrderHold(hold_id=HOLD), past=twice)
+    assert (state_of(still), still.state.held_by) == ("ON_HOLD", OTHER_HOLD)
+    assert state_of(after(LiftOrderHold(hold_id=OTHER_HOLD), past=still)) == "RELEASED"
+
+
 def test_an_order_that_was_held_unvalidated_is_validated_after() -> None:
     resumed = after(StopOrder(hold_id=HOLD, reason="credit"), ResumeOrder(hold_id=HOLD), past=RECEIVED)
     assert state_of(resumed) == "RECEIVED"
@@ -388,11 +397,10 @@ class TestTheGate:
         for past in (decided, after(OpenOrderReview(reason="PARTIAL_REJECTION", decided=True), past=SHORT)):
             assert state_of(after(RELEASE, past=past)) == "BILLABLE"
 
-    def test_a_person_may_decide_by_lifting_the_hold_or_by_name(self) -> None:
+    def test_a_person_may_decide_by_name_and_lifting_a_hold_decides_nothing(self) -> None:
         review = after(REVIEW, past=SHORT)
-        guarded = after(hold(Gate.GATE_BILLING), past=review)
+        guarded = after(hold(Gate.GATE_BILLING), LiftOrderHold(hold_id=HOLD), past=review)
         guarded.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        assert state_of(after(LiftOrderHold(hold_id=HOLD), RELEASE, past=guarded)) == "BILLABLE"
         named = ReleaseOrderBilling(checks=[waived(GATE.GATE_CHECK_KIND_QUANTITIES)])
         assert state_of(after(named, past=review)) == "BILLABLE"
 
