@@ -56,6 +56,11 @@ class Cause:
         """Return the cause of one further step of the same request, with a request id of its own."""
         return replace(self, request_id=ids.derive(self.request_id, *parts))
 
+    def after(self, event: Message | None) -> Cause:
+        """Return the same cause with an event of this request as the one behind it, where there is one."""
+        event_id: str = getattr(event, "event_id", "")
+        return replace(self, event_id=event_id) if event_id else self
+
 
 class Journal:
     """Loads and commands every aggregate of the orchestrator.

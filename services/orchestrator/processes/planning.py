@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -20,11 +20,12 @@ from gladhand.clock import Clock
 from gladhand.decider import Rejected
 from gladhand.envelope import Subject
 from gladhand.errors import FailedPrecondition, InvalidArgument
+from gladhand.execute import Outcome
 from logistics.dispatch.v1 import OrderToPlan, PlanLoadsRequest, SkipReason
 from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import DropOrder, Load, PlanLoad
 from logistics.order.v1 import Order, OrderState, PlanOrder
-from logistics.process.v1 import ProcessPolicy, UnplannedOrder, WaveState
+from logistics.process.v1 import ProcessPolicy, UnplannedOrder, WaveEvent, WaveState
 from services.orchestrator.deciders import order, wave
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import FleetGateway
@@ -131,13 +132,17 @@ class Planning:
                 if not orders:
                     return None
                 wish = wave.Start(tuple(o.order_id for o in orders), trigger)
-                state = (await self._journal.wave(wave_id, wish, cause.step("start"))).state
+                outcome = await self._journal.wave(wave_id, wish, cause.step("start"))
+                state, cause = outcome.state, cause.after(outcome.event)
+            else:
+                cause = replace(cause, event_id=found.last_event_id)
             with correlated(wave_id):
                 return Wave(wave_id, await self._carry_on(wave_id, state, cause))
 
     async def _carry_on(self, wave_id: str, state: wave.State, cause: Cause) -> wave.State:
         if state.state == WaveState.WAVE_STATE_STARTED:
-            state = await self._propose(wave_id, state, cause)
+            proposed = await self._propose(wave_id, state, cause)
+            state, cause = proposed.state, cause.after(proposed.event)
         if state.state == WaveState.WAVE_STATE_PROPOSED:
             await self._lay(wave_id, state, cause)
             state = (await self._journal.wave(wave_id, wave.Lay(), cause.step("lay"))).state
@@ -155,7 +160,7 @@ class Planning:
                 found.append(state.order)
         return found
 
-    async def _propose(self, wave_id: str, state: wave.State, cause: Cause) -> wave.State:
+    async def _propose(self, wave_id: str, state: wave.State, cause: Cause) -> Outcome[wave.State, WaveEvent]:
         wanted = [await self._wanted(order_id) for order_id in state.order_ids]
         request = PlanLoadsRequest(
             request_id=ids.derive(wave_id, "plan"),
@@ -168,7 +173,7 @@ class Planning:
             answer = await self._fleet.plan_loads(request)
         except (FailedPrecondition, InvalidArgument) as refusal:
             log.warning("wave %s: the planner refused: %s", wave_id, refusal.message)
-            return (await self._journal.wave(wave_id, wave.Abandon(refusal.message), cause.step("abandon"))).state
+            return await self._journal.wave(wave_id, wave.Abandon(refusal.message), cause.step("abandon"))
         unplanned = [
             UnplannedOrder(
                 order_id=u.order_id, line_ids=u.line_ids, reason=SkipReason.Name(u.reason)[len("SKIP_REASON_") :]
@@ -176,7 +181,7 @@ class Planning:
             for u in answer.unassigned
         ]
         wish = wave.Propose(tuple(answer.loads), tuple(unplanned))
-        return (await self._journal.wave(wave_id, wish, cause.step("propose"))).state
+        return await self._journal.wave(wave_id, wish, cause.step("propose"))
 
     async def _wanted(self, order_id: str) -> OrderToPlan | None:
         """Return what of an order rides nowhere yet."""
@@ -197,9 +202,9 @@ class Planning:
                 correlation_id=load.load_id,
                 region=cause.region,
             )
-            await self._journal.load(load.load_id, PlanLoad(load=_of_wave(load, wave_id)), born)
+            laid = await self._journal.load(load.load_id, PlanLoad(load=_of_wave(load, wave_id)), born)
             for order_id in orders_on(load):
-                await self._tell(order_id, load, born)
+                await self._tell(order_id, load, born.after(laid.event))
         for unplanned in state.unplanned:
             await open_exception(
                 self._journal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from gladhand.errors import NotFound
@@ -52,7 +53,7 @@ class Proofs:
         proof.region = found.region
         born = Cause(
             request_id=cause.request_id,
-            event_id=cause.event_id,
+            event_id=cause.event_id or proof.provenance.raw_reference,
             correlation_id=found.load_id,
             region=found.region,
             actor=cause.actor,
@@ -65,13 +66,14 @@ class Proofs:
         state = recorded.state
         if state.pod is not None and state.pod.state == PodState.POD_STATE_CAPTURED:
             checks = check_pod(proof, found, self._policy)
-            await self._journal.pod(proof.pod_id, ConcludePod(checks=checks), born.step("conclude"))
+            judged = replace(born, event_id=recorded.last_event_id).step("conclude")
+            await self._journal.pod(proof.pod_id, ConcludePod(checks=checks), judged)
         recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
         concluded = recorded.state.pod
         if concluded is not None and concluded.state == PodState.POD_STATE_VALIDATED:
-            await self._complete(found, stop, concluded, born)
+            await self._complete(found, stop, concluded, replace(born, event_id=recorded.last_event_id))
         elif concluded is not None and concluded.state == PodState.POD_STATE_REJECTED:
-            await self._report(found, concluded, born)
+            await self._report(found, concluded, replace(born, event_id=recorded.last_event_id))
         return recorded.state, recorded.version
 
     async def _complete(self, found: Load, stop: Stop, proof: ProofOfDelivery, cause: Cause) -> None:
