@@ -177,7 +177,7 @@ def faults(problem: Problem, solution: Solution, roads: Roads) -> list[str]:
             continue
         truck = trucks[route.truck]
         found += _faults_of_load(route, truck, shipments)
-        if not problem.reload:
+        if problem.one_trip:
             found += [f"truck {truck.key} comes back to load {key}" for key in reloads(route, shipments)]
         found += _faults_of_time(route, truck, shipments, solution.late, roads)
     return found

@@ -108,6 +108,11 @@ class Problem:
     reload: bool = False
     """Whether a truck may come back to a place of loading after a delivery. False makes a load one trip."""
 
+    @property
+    def one_trip(self) -> bool:
+        """Whether each truck makes one trip only; with goods on board that trip has begun, and it may load again."""
+        return not self.reload and all(shipment.pickup is not None for shipment in self.shipments)
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedVisit:

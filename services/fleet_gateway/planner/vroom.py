@@ -15,7 +15,7 @@ from typing import Any, Final
 import vroom
 
 from services.fleet_gateway.planner.effort import Effort
-from services.fleet_gateway.planner.feasibility import Roads, faults, obstacle, reloads, timed, visits_of
+from services.fleet_gateway.planner.feasibility import Roads, faults, obstacle, visits_of
 from services.fleet_gateway.planner.great_circle import GreatCircle
 from services.fleet_gateway.planner.port import (
     DIMENSIONS,
@@ -33,11 +33,9 @@ from services.fleet_gateway.planner.port import (
     Truck,
     Visit,
 )
+from services.fleet_gateway.planner.trips import one_trip_each, turned
 
 NAME: Final = "vroom"
-
-_RELOAD_COST: Final = 1_000_000
-"""Seconds that a way from a delivery back to a place of loading seems to cost: more than any plan takes."""
 
 
 def solve(problem: Problem, matrix: TravelMatrix | None = None, effort: Effort | None = None) -> Solution:
@@ -82,7 +80,11 @@ def _opened(problem: Problem, late: frozenset[str]) -> Problem:
 
 def _solve_once(problem: Problem, roads: Roads, effort: Effort, late: frozenset[str]) -> Solution:
     skips = {s.key: reason for s in problem.shipments if (reason := obstacle(s, problem.trucks, roads)) is not None}
-    routes, left = _one_trip_each(problem, [s for s in problem.shipments if s.key not in skips], roads, effort)
+    routes, left = _routes(problem, [s for s in problem.shipments if s.key not in skips], roads, effort)
+    if problem.one_trip:
+        routes, surplus = one_trip_each(routes, problem, roads)
+        left += surplus
+    routes = [turned(route, problem, roads) for route in routes]
     skips |= dict.fromkeys(left, Skip.NO_CAPACITY_LEFT)
     order = {truck.key: index for index, truck in enumerate(problem.trucks)}
     return Solution(
@@ -94,58 +96,12 @@ def _solve_once(problem: Problem, roads: Roads, effort: Effort, late: frozenset[
     )
 
 
-def _one_trip_each(
-    problem: Problem, possible: list[Shipment], roads: Roads, effort: Effort
-) -> tuple[list[Route], list[str]]:
-    """Return routes and what they leave over.
-
-    The engine sends a truck back to load again only where it could not serve as much otherwise. Then as many of that
-    truck's shipments as were fetched so are left over, the least urgent of them, and the plan is made anew.
-    """
-    shipments = {shipment.key: shipment for shipment in possible}
-    dropped: list[str] = []
-    while True:
-        chosen = [shipment for shipment in possible if shipment.key not in dropped]
-        routes, left = _routes(problem, chosen, roads, effort)
-        surplus = [key for route in routes for key in _surplus(route, shipments)]
-        if problem.reload or not surplus:
-            return [_turned(route, problem.trucks, shipments, roads) for route in routes], [*dropped, *left]
-        dropped += surplus
-
-
-def _surplus(route: Route, shipments: dict[str, Shipment]) -> list[str]:
-    again = reloads(route, shipments)
-    carried = [visit.shipment for visit in route.visits if visit.task is Task.PICKUP]
-    latest = {key: place for place, key in enumerate(carried)}
-    return sorted(carried, key=lambda key: (shipments[key].priority, -latest[key]))[: len(again)]
-
-
 def _routes(problem: Problem, shipments: list[Shipment], roads: Roads, effort: Effort) -> tuple[list[Route], list[str]]:
     if not shipments:
         return [], []
     answer = _run(problem, shipments, roads, effort)
     routes = [_route(found, problem.trucks, shipments, roads) for found in answer["routes"]]
     return routes, list({shipments[left["id"]].key: None for left in answer["unassigned"]})
-
-
-def _turned(route: Route, trucks: tuple[Truck, ...], shipments: dict[str, Shipment], roads: Roads) -> Route:
-    """Return the route or, where it loads everything first, the same round the other way if that delivers earlier.
-
-    Both directions cost the engine the same. Which one is better: the sum of the times at which deliveries begin.
-    """
-    loads = [visit for visit in route.visits if visit.task is Task.PICKUP]
-    drops = [visit for visit in route.visits if visit.task is Task.DELIVERY]
-    if (*loads, *drops) != route.visits:
-        return route
-    truck = next(truck for truck in trucks if truck.key == route.truck)
-    other = timed(route, truck, [*loads, *reversed(drops)], shipments, roads)
-    if other is None or other.end_s > route.end_s or _begun(other) >= _begun(route):
-        return route
-    return other
-
-
-def _begun(route: Route) -> int:
-    return sum(visit.start_s for visit in route.visits if visit.task is Task.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +123,20 @@ class _Places:
     def start(self, index: int) -> int:
         return 2 * len(self.roads.points) + index
 
-    def grown(self, square: list[list[int]], trucks: Sequence[Truck], reload_cost: int = 0) -> list[list[int]]:
-        """Return a table by point as a table by place; `reload_cost` is added from deliveries to pickups."""
+    def grown(self, square: list[list[int]], trucks: Sequence[Truck]) -> list[list[int]]:
+        """Return a table by point as a table by place."""
         count = len(self.roads.points)
         rows = [*range(count), *range(count), *(self.roads.place(truck.start) for truck in trucks)]
-        return [
-            [square[a][b] + (reload_cost if y < count <= x < 2 * count else 0) for x, b in enumerate(rows)]
-            for y, a in enumerate(rows)
-        ]
+        return [[square[a][b] for b in rows] for a in rows]
 
 
 def _run(problem: Problem, shipments: list[Shipment], roads: Roads, effort: Effort) -> dict[str, Any]:
     trucks, places = problem.trucks, _Places(roads)
     engine = vroom.Input()
     for speed in sorted({truck.speed_factor for truck in trucks}):
-        profile, durations = _profile(speed), roads.durations_s(speed)
-        engine.set_durations_matrix(profile, places.grown(durations, trucks))
+        profile = _profile(speed)
+        engine.set_durations_matrix(profile, places.grown(roads.durations_s(speed), trucks))
         engine.set_distances_matrix(profile, places.grown(roads.distances_m, trucks))
-        engine.set_costs_matrix(profile, places.grown(durations, trucks, 0 if problem.reload else _RELOAD_COST))
     numbers = {name: n for n, name in enumerate(sorted({name for truck in trucks for name in truck.features}))}
     for index, truck in enumerate(trucks):
         engine.add_vehicle(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.fleet_gateway.planner.effort import Effort
-from services.fleet_gateway.planner.feasibility import Roads, obstacle, visits_of
+from services.fleet_gateway.planner.feasibility import Roads, obstacle, reloads, visits_of
 from services.fleet_gateway.planner.great_circle import GreatCircle
 from services.fleet_gateway.planner.port import (
     UNLIMITED,
@@ -69,10 +69,10 @@ def problems(draw: st.DrawFn) -> Problem:
         )
         for n in range(draw(st.integers(0, 7)))
     )
-    return Problem(trucks, shipments)
+    return Problem(trucks, shipments, reload=draw(st.booleans()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(problems())
 def test_a_plan_keeps_every_rule_and_accounts_for_every_shipment(problem: Problem) -> None:
     solution = solve(problem, MATRIX, Effort(truck_cost_s=600))
@@ -104,6 +104,7 @@ def test_a_plan_keeps_every_rule_and_accounts_for_every_shipment(problem: Proble
                 aboard.remove(step.shipment)
             here, now = visit.point, step.end_s
         assert not aboard
+        assert not problem.one_trip or not reloads(route, shipments)
 
     skipped = {skip.shipment: skip.reason for skip in solution.skipped}
     for shipment in problem.shipments:
@@ -121,3 +122,27 @@ def test_the_same_problem_gives_the_same_plan_also_over_the_pipe(problem: Proble
     assert problem_of(dumps(problem)) == problem
     assert solve(problem_of(dumps(problem))) == first
     assert solution_of(dumps(first)) == first
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 4))
+def test_a_full_fleet_takes_what_it_holds_and_leaves_the_rest(trucks: int, shipments: int, per_truck: int) -> None:
+    home = POINTS[0]
+    problem = Problem(
+        tuple(
+            Truck(f"truck-{n}", home, home, (per_truck, UNLIMITED), frozenset(), 0, 10 * DAY_S) for n in range(trucks)
+        ),
+        tuple(
+            Shipment(
+                f"s{n}",
+                Visit(home, 0, 10 * DAY_S, 300, 60),
+                Visit(POINTS[1 + n % 6], 0, 10 * DAY_S, 240, 60),
+                (1, 1),
+                priority=100 if n == shipments - 1 else 0,
+            )
+            for n in range(shipments)
+        ),
+    )
+    solution = solve(problem, MATRIX, Effort())
+    assert len(solution.skipped) == max(0, shipments - trucks * per_truck)
+    assert f"s{shipments - 1}" not in {skip.shipment for skip in solution.skipped}
