@@ -1,4 +1,4 @@
-"""What a load answers: plan, assignment, dispatch, facts from the road, cancelling."""
+"""What a load answers: plan, assignment, dispatch, and facts from the road."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from gladhand.testing.given import Given, given
+from gladhand.testing.given import given
 from logistics.exception.v1 import Gate
 from logistics.load.v1 import (
     ApplyLoadHold,
@@ -15,24 +15,18 @@ from logistics.load.v1 import (
     ArriveStop,
     AssignLoad,
     BeginStopService,
-    CancelLoad,
-    CompleteStop,
     ConfirmLoadCancel,
-    DepartStop,
     DispatchLoad,
     DropOrder,
-    FailStop,
     InterruptLoad,
     LiftLoadHold,
     Load,
-    LoadCommand,
     LoadEvent,
     LoadState,
     PlanLoad,
     ReplanLoad,
     ResumeLoad,
     SkipStop,
-    Stop,
     StopKind,
     StopOutcome,
     StopState,
@@ -41,7 +35,6 @@ from logistics.load.v1 import (
 )
 from logistics.type.v1 import Classifier
 from services.orchestrator.deciders import load
-from services.orchestrator.deciders.load import State
 from tests.unit.orchestrator.deciders.freight import (
     FIRST,
     HOLD,
@@ -61,80 +54,38 @@ from tests.unit.orchestrator.deciders.freight import (
     truck,
     when,
 )
-
-Past = Given[State, LoadCommand, LoadEvent]
-
-
-def after(*wishes: Message, past: Past | None = None) -> Past:
-    """The load after these wishes, each of which must have made something new true."""
-    story = past or given(load.DECIDER)
-    for wish in wishes:
-        decided = load.DECIDER.decide(story.state, ask_load(wish))
-        assert decided is not None, f"{wish.DESCRIPTOR.name} changed nothing"
-        story = story.and_given(decided)
-    return story
-
-
-def shown(past: Past) -> Load:
-    assert past.state.load is not None
-    return past.state.load
-
-
-def state_of(past: Past) -> str:
-    return LoadState.Name(shown(past).state).removeprefix("LOAD_STATE_")
-
-
-def stop_at(past: Past, stop_id: str) -> Stop:
-    return next(stop for stop in shown(past).stops if stop.stop_id == stop_id)
-
-
-def stop_state(past: Past, stop_id: str) -> str:
-    return StopState.Name(stop_at(past, stop_id).state).removeprefix("STOP_STATE_")
-
-
-def arrive(stop_id: str, minutes: float, source: str = "geofence", epoch: int = 0) -> ArriveStop:
-    return ArriveStop(stop_id=stop_id, time=when(minutes, source), epoch=epoch)
-
-
-def depart(stop_id: str, minutes: float, source: str = "geofence", epoch: int = 0) -> DepartStop:
-    return DepartStop(stop_id=stop_id, time=when(minutes, source), epoch=epoch)
-
-
-def complete(stop_id: str, minutes: float, *tasks: StopTask, pod_id: str = "", source: str = "pod") -> CompleteStop:
-    return CompleteStop(stop_id=stop_id, time=when(minutes, source), tasks=tasks, pod_id=pod_id)
-
-
-def fail(stop_id: str, minutes: float) -> FailStop:
-    return FailStop(stop_id=stop_id, time=when(minutes), reason="CONSIGNEE_CLOSED")
-
-
-def shared() -> Load:
-    """The same tour with a second order's goods for the second address."""
-    both = truck()
-    both.stops[0].tasks.append(task("x", 3, OTHER_ORDER))
-    both.stops[2].tasks.append(task("x", 3, OTHER_ORDER))
-    return both
-
-
-ESTIMATED = when(10)
-ESTIMATED.classifier = Classifier.CLASSIFIER_ESTIMATED
-PLAN = PlanLoad(load=truck())
-ASSIGN = AssignLoad(assignment=crew())
-DISPATCH = DispatchLoad(dispatch_reference="D-1", epoch=1)
-CANCEL = CancelLoad(reason="nobody wants it")
-FULL_FIRST = complete(FIRST, 70, outcome("a", 10), pod_id=POD)
-
-PLANNED = after(PLAN)
-ASSIGNED = after(ASSIGN, past=PLANNED)
-DISPATCHED = after(DISPATCH, past=ASSIGNED)
-AT_PICKUP = after(arrive(PICKUP, 10), past=DISPATCHED)
-LOADED = after(complete(PICKUP, 20, source="driver_scan"), past=AT_PICKUP)
-ROLLING = after(depart(PICKUP, 30), past=LOADED)
-AT_FIRST = after(arrive(FIRST, 60), past=ROLLING)
-SERVED_FIRST = after(FULL_FIRST, past=AT_FIRST)
-BETWEEN = after(depart(FIRST, 80), past=SERVED_FIRST)
-AT_SECOND = after(arrive(SECOND, 100), complete(SECOND, 110, outcome("b", 3, 1), pod_id=NEWER_POD), past=BETWEEN)
-DONE = after(depart(SECOND, 120), past=AT_SECOND)
+from tests.unit.orchestrator.deciders.load_story import (
+    ASSIGN,
+    ASSIGNED,
+    AT_FIRST,
+    AT_PICKUP,
+    AT_SECOND,
+    BETWEEN,
+    CANCEL,
+    DISPATCH,
+    DISPATCHED,
+    DISPATCHED_EVENTS,
+    DONE,
+    ESTIMATED,
+    FULL_FIRST,
+    LOADED,
+    PLAN,
+    PLANNED,
+    ROLLING,
+    SERVED_FIRST,
+    Past,
+    after,
+    arrive,
+    complete,
+    depart,
+    fail,
+    history,
+    shared,
+    shown,
+    state_of,
+    stop_at,
+    stop_state,
+)
 
 
 def test_a_load_goes_from_plan_to_completion() -> None:
@@ -337,117 +288,8 @@ def test_stops_that_fail_or_are_skipped_end_the_load_too() -> None:
     assert (stop_state(skipped, FIRST), stop_state(skipped, SECOND)) == ("FAILED", "SKIPPED")
 
 
-class TestDroppingAnOrder:
-    def test_only_its_tasks_leave_and_empty_stops_are_cancelled(self) -> None:
-        both = after(PlanLoad(load=shared()), ASSIGN, DISPATCH)
-        past = after(DropOrder(order_id=ORDER, reason="cancelled"), past=both)
-        assert (stop_state(past, PICKUP), stop_state(past, FIRST)) == ("PLANNED", "CANCELLED")
-        assert [task.line_id for task in stop_at(past, SECOND).tasks] == ["x"]
-        assert (shown(past).plan_version, state_of(past)) == (2, "DISPATCHED")
-        past.when(ask_load(arrive(FIRST, 60))).then_rejected("TRANSITION_NOT_ALLOWED")
-        past.when(ask_load(DropOrder(order_id=ORDER))).then_nothing()
-
-    @pytest.mark.parametrize(
-        ("past", "expected"),
-        [
-            (PLANNED, "CANCELLED"),
-            (ASSIGNED, "CANCELLED"),
-            (DISPATCHED, "CANCEL_REQUESTED"),
-            (AT_PICKUP, "CANCEL_REQUESTED"),
-        ],
-    )
-    def test_the_last_order_takes_the_load_with_it(self, past: Past, expected: str) -> None:
-        assert state_of(after(DropOrder(order_id=ORDER, reason="cancelled"), past=past)) == expected
-
-
-class TestReplanning:
-    def test_the_rest_of_the_tour_may_change_and_what_falls_out_is_cancelled(self) -> None:
-        kept = [*shown(ROLLING).stops][:2]
-        past = after(ReplanLoad(expected_plan_version=1, stops=kept, reason="traffic"), past=ROLLING)
-        assert (shown(past).plan_version, stop_state(past, SECOND)) == (2, "CANCELLED")
-        assert [stop.sequence for stop in shown(past).stops] == [1, 2, 3]
-        past.when(ask_load(ReplanLoad(expected_plan_version=1, stops=kept))).then_nothing()
-
-    def test_what_the_vehicle_has_begun_is_locked(self) -> None:
-        stops = [Stop.FromString(stop.SerializeToString()) for stop in shown(ROLLING).stops]
-        stops[0].instructions = "somewhere else"
-        wish = ReplanLoad(expected_plan_version=1, stops=stops)
-        ROLLING.when(ask_load(wish)).then_rejected("CONTRACT_VIOLATION")
-
-    def test_a_plan_that_leaves_nothing_to_drive_is_refused(self) -> None:
-        wish = ReplanLoad(expected_plan_version=1, stops=[shown(ROLLING).stops[0]])
-        ROLLING.when(ask_load(wish)).then_rejected("TRANSITION_NOT_ALLOWED")
-
-
-class TestInterruption:
-    def test_facts_are_kept_while_it_stands_and_it_goes_on_from_where_they_say(self) -> None:
-        stuck = after(InterruptLoad(reason="flat tyre"), arrive(FIRST, 60), past=ROLLING)
-        assert state_of(stuck) == "INTERRUPTED"
-        assert state_of(after(ResumeLoad(), past=stuck)) == "AT_DELIVERY"
-
-    def test_it_may_turn_out_to_be_over(self) -> None:
-        stuck = after(InterruptLoad(reason="flat tyre"), depart(SECOND, 120), past=AT_SECOND)
-        assert state_of(after(ResumeLoad(), past=stuck)) == "COMPLETED"
-
-    def test_it_cannot_be_given_up_with_goods_on_board(self) -> None:
-        stuck = after(InterruptLoad(reason="flat tyre"), past=ROLLING)
-        stuck.when(ask_load(CANCEL)).then_rejected("CANCEL_NOT_POSSIBLE")
-
-
-class TestCancelling:
-    def test_before_dispatch_it_is_done_at_once(self) -> None:
-        ended = after(CANCEL, past=ASSIGNED)
-        assert state_of(ended) == "CANCELLED"
-        assert {stop.state for stop in shown(ended).stops} == {StopState.STOP_STATE_CANCELLED}
-
-    def test_after_dispatch_the_road_is_asked(self) -> None:
-        asked = after(CANCEL, past=AT_PICKUP)
-        assert state_of(after(ConfirmLoadCancel(reason="agreed"), past=asked)) == "CANCELLED"
-
-    def test_a_carrier_is_asked_even_before_dispatch(self) -> None:
-        carried = truck()
-        carried.carrier_scac = "ABCD"
-        assert state_of(after(PlanLoad(load=carried), ASSIGN, CANCEL)) == "CANCEL_REQUESTED"
-
-    @pytest.mark.parametrize("fact", [complete(PICKUP, 20, source="driver_scan"), depart(PICKUP, 30)])
-    def test_goods_on_board_reverse_it_and_the_fact_is_told_again(self, fact: Message) -> None:
-        asked = after(CANCEL, past=AT_PICKUP)
-        back = asked.when(ask_load(fact)).then_event("cancel_reversed")
-        assert state_of(back) == "AT_PICKUP"
-        assert stop_state(after(fact, past=back), PICKUP) in {"COMPLETED", "DEPARTED"}
-
-    def test_an_arrival_meanwhile_is_kept(self) -> None:
-        asked = after(CANCEL, arrive(PICKUP, 10), past=DISPATCHED)
-        assert (state_of(asked), stop_state(asked, PICKUP)) == ("CANCEL_REQUESTED", "ARRIVED")
-
-
 def test_planning_compares_content_not_bookkeeping() -> None:
     again = truck()
     again.version, again.state = 7, LoadState.LOAD_STATE_COMPLETED
     DONE.when(ask_load(PlanLoad(load=again))).then_nothing()
     assert shown(DONE).load_id == LOAD
-
-
-DISPATCHED_EVENTS = (PLAN, ASSIGN, DISPATCH)
-
-
-def history(wishes: tuple[Message, ...], *more: Message) -> list[LoadEvent]:
-    """The events of these wishes, named event-1, event-2 and so on."""
-    events: list[LoadEvent] = []
-    story = given(load.DECIDER)
-    for number, wish in enumerate((*wishes, *more), 1):
-        decided = load.DECIDER.decide(story.state, ask_load(wish))
-        assert decided is not None
-        event = decided if isinstance(decided, LoadEvent) else wrapped(decided)
-        event.event_id = f"event-{number}"
-        events.append(event)
-        story = story.and_given(event)
-    return events
-
-
-def wrapped(body: Message) -> LoadEvent:
-    event = LoadEvent()
-    for choice in event.DESCRIPTOR.oneofs_by_name["body"].fields:
-        if choice.message_type is body.DESCRIPTOR:
-            getattr(event, choice.name).CopyFrom(body)
-    return event

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from google.protobuf.message import Message
 
-from gladhand.testing.given import Given, given
+from gladhand.testing.given import given
 from logistics.exception.v1 import Gate
-from logistics.invoice.v1 import GateCheck, GateCheckKind, GateResult
 from logistics.order.v1 import (
     ApplyOrderHold,
     AwaitOrderValidation,
     CloseOrder,
-    ConcludeOrderValidation,
     ConfirmOrderCancel,
-    EndOrder,
     LiftOrderHold,
-    OpenOrderReview,
-    OrderCommand,
     OrderEvent,
     OrderState,
     PlanOrder,
     ReceiveOrder,
     RecordOrderDelivery,
     RecordOrderDispatch,
-    RecordOrderInvoice,
     RecordOrderPickup,
     RecordOrderValidation,
-    ReleaseOrderBilling,
     ResumeOrder,
     ReviseOrder,
     StopOrder,
-    TemperatureRange,
     UnplanOrder,
 )
 from services.orchestrator.deciders import order
-from services.orchestrator.deciders.order import State
 from tests.unit.orchestrator.deciders.freight import (
     FIRST,
     HOLD,
@@ -53,78 +42,37 @@ from tests.unit.orchestrator.deciders.freight import (
     moved,
     passed,
     sale,
-    set_down,
 )
-
-Past = Given[State, OrderCommand, OrderEvent]
-GATE = GateCheckKind
-OTHER_HOLD = HOLD.replace("aa", "bb")
-
-
-def after(*wishes: Message, past: Past | None = None) -> Past:
-    """The order after these wishes, each of which must have made something new true."""
-    story = past or given(order.DECIDER)
-    for wish in wishes:
-        decided = order.DECIDER.decide(story.state, ask_order(wish))
-        assert decided is not None, f"{wish.DESCRIPTOR.name} changed nothing"
-        story = story.and_given(decided)
-    return story
-
-
-def state_of(past: Past) -> str:
-    assert past.state.order is not None
-    return OrderState.Name(past.state.order.state).removeprefix("ORDER_STATE_")
-
-
-def quantity(past: Past, line_id: str, name: str) -> str:
-    assert past.state.order is not None
-    line = next(line for line in past.state.order.lines if line.line_id == line_id)
-    value: str = getattr(line.quantities, name).value
-    return value
-
-
-RECEIVE = ReceiveOrder(order=sale(), content_sha256="one")
-AMEND = ReviseOrder(order=sale(a=12), content_sha256="two")
-CHECKED = RecordOrderValidation(checks=[passed()])
-CONCLUDE = ConcludeOrderValidation()
-PLAN = PlanOrder(load_id=LOAD, line_ids=["a", "b"], stop_ids=[FIRST, SECOND])
-DISPATCH = RecordOrderDispatch(load_id=LOAD, vehicle_id="truck-1", dispatch_reference="D-1")
-PICK = RecordOrderPickup(load_id=LOAD, stop_id=PICKUP, lines=[moved("a", 10), moved("b", 4)])
-CANCEL = EndOrder(reason="the customer changed their mind")
-RELEASE = ReleaseOrderBilling(policy_version="default@1")
-REVIEW = OpenOrderReview(reason="PARTIAL_REJECTION", exception_id="e")
-
-
-def deliver(
-    stop_id: str, line_id: str, accepted: int, rejected: int = 0, pod_id: str = POD, verified: bool = True
-) -> RecordOrderDelivery:
-    return RecordOrderDelivery(
-        load_id=LOAD,
-        stop_id=stop_id,
-        pod_id=pod_id,
-        lines=[set_down(line_id, accepted, rejected)],
-        proof_verified=verified,
-    )
-
-
-def invoice(*lines: Any, invoice_id: str = INVOICE) -> RecordOrderInvoice:
-    return RecordOrderInvoice(invoice_id=invoice_id, lines=lines)
-
-
-def hold(*gates: Gate.ValueType, hold_id: str = HOLD) -> ApplyOrderHold:
-    return ApplyOrderHold(hold_id=hold_id, gates=gates)
-
-
-RECEIVED = after(RECEIVE)
-RELEASED = after(CHECKED, CONCLUDE, past=RECEIVED)
-PLANNED = after(PLAN, past=RELEASED)
-DISPATCHED = after(DISPATCH, past=PLANNED)
-ON_BOARD = after(PICK, past=DISPATCHED)
-HALF = after(deliver(FIRST, "a", 10), past=ON_BOARD)
-DELIVERED = after(deliver(SECOND, "b", 4), past=HALF)
-BILLABLE = after(RELEASE, past=DELIVERED)
-INVOICED = after(invoice(moved("a", 10), moved("b", 4)), past=BILLABLE)
-SHORT = after(deliver(SECOND, "b", 3, 1), past=HALF)
+from tests.unit.orchestrator.deciders.order_story import (
+    AMEND,
+    BILLABLE,
+    CANCEL,
+    CHECKED,
+    CONCLUDE,
+    DELIVERED,
+    DISPATCH,
+    DISPATCHED,
+    HALF,
+    INVOICED,
+    ON_BOARD,
+    OTHER_HOLD,
+    PICK,
+    PLAN,
+    PLANNED,
+    RECEIVE,
+    RECEIVED,
+    RELEASE,
+    RELEASED,
+    REVIEW,
+    SHORT,
+    Past,
+    after,
+    deliver,
+    hold,
+    invoice,
+    quantity,
+    state_of,
+)
 
 
 def test_an_order_goes_from_hand_over_to_invoice() -> None:
@@ -335,93 +283,6 @@ def test_cancelling_a_begun_delivery_cancels_the_rest_and_bills_what_was_accepte
     assert (quantity(late, "b", "delivered"), quantity(late, "b", "cancelled")) == ("3", "1")
 
 
-class TestTheGate:
-    def test_it_records_every_check(self) -> None:
-        brought = GateCheck(kind=GATE.GATE_CHECK_KIND_QUIET_PERIOD, result=GateResult.GATE_RESULT_PASS)
-        opened = after(ReleaseOrderBilling(checks=[brought]), past=DELIVERED)
-        found = {GATE.Name(check.kind): check.result for check in opened.state.gate_checks}
-        assert found == {
-            "GATE_CHECK_KIND_STOPS_TERMINAL": GateResult.GATE_RESULT_PASS,
-            "GATE_CHECK_KIND_POD_VERIFIED": GateResult.GATE_RESULT_PASS,
-            "GATE_CHECK_KIND_NO_BILLING_HOLD": GateResult.GATE_RESULT_PASS,
-            "GATE_CHECK_KIND_QUANTITIES": GateResult.GATE_RESULT_PASS,
-            "GATE_CHECK_KIND_COLD_CHAIN": GateResult.GATE_RESULT_NOT_APPLICABLE,
-            "GATE_CHECK_KIND_QUIET_PERIOD": GateResult.GATE_RESULT_PASS,
-        }
-
-    def test_it_stays_shut_under_a_billing_hold_and_no_waiver_opens_it(self) -> None:
-        held = after(hold(Gate.GATE_BILLING), past=DELIVERED)
-        refusal = held.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        assert refusal.metadata["hold_ids"] == HOLD
-        waiver = waived(GATE.GATE_CHECK_KIND_NO_BILLING_HOLD)
-        held.when(ask_order(ReleaseOrderBilling(checks=[waiver]))).then_rejected("NOT_PERMITTED")
-        assert state_of(after(LiftOrderHold(hold_id=HOLD), RELEASE, past=held)) == "BILLABLE"
-
-    def test_a_hold_on_another_gate_does_not_shut_it(self) -> None:
-        assert state_of(after(hold(Gate.GATE_DELIVERY), RELEASE, past=DELIVERED)) == "BILLABLE"
-
-    def test_it_wants_a_verified_proof_for_every_stop_or_a_named_waiver(self) -> None:
-        unproved = after(deliver(SECOND, "b", 4, pod_id="", verified=False), past=HALF)
-        refusal = unproved.when(ask_order(RELEASE)).then_rejected("POD_MISSING")
-        assert refusal.metadata["evidence_ids"] == SECOND
-        nameless = waived(GATE.GATE_CHECK_KIND_POD_VERIFIED, by="")
-        unproved.when(ask_order(ReleaseOrderBilling(checks=[nameless]))).then_rejected("NOT_PERMITTED")
-        opened = after(ReleaseOrderBilling(checks=[waived(GATE.GATE_CHECK_KIND_POD_VERIFIED)]), past=unproved)
-        assert state_of(opened) == "BILLABLE"
-
-    def test_a_callers_word_does_not_stand_for_the_orders_own_checks(self) -> None:
-        unproved = after(deliver(SECOND, "b", 4, pod_id="", verified=False), past=HALF)
-        said = GateCheck(kind=GATE.GATE_CHECK_KIND_POD_VERIFIED, result=GateResult.GATE_RESULT_PASS)
-        unproved.when(ask_order(ReleaseOrderBilling(checks=[said]))).then_rejected("POD_MISSING")
-
-    def test_a_failed_check_of_the_caller_keeps_it_shut(self) -> None:
-        late = GateCheck(kind=GATE.GATE_CHECK_KIND_QUIET_PERIOD, result=GateResult.GATE_RESULT_FAIL)
-        DELIVERED.when(ask_order(ReleaseOrderBilling(checks=[late]))).then_rejected("HOLD_BLOCKS")
-
-    def test_cold_goods_need_somebodys_word(self) -> None:
-        cold = sale()
-        cold.lines[0].temperature.CopyFrom(TemperatureRange(min_celsius=2, max_celsius=8))
-        past = after(
-            ReceiveOrder(order=cold, content_sha256="cold"), CHECKED, CONCLUDE, PLAN, DISPATCH, PICK,
-            deliver(FIRST, "a", 10), deliver(SECOND, "b", 4),
-        )  # fmt: skip
-        past.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        said = GateCheck(kind=GATE.GATE_CHECK_KIND_COLD_CHAIN, result=GateResult.GATE_RESULT_PASS)
-        assert state_of(after(ReleaseOrderBilling(checks=[said]), past=past)) == "BILLABLE"
-
-    def test_a_difference_needs_a_decision(self) -> None:
-        SHORT.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        review = after(REVIEW, past=SHORT)
-        review.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        decided = after(OpenOrderReview(reason="PARTIAL_REJECTION", decided=True), past=review)
-        for past in (decided, after(OpenOrderReview(reason="PARTIAL_REJECTION", decided=True), past=SHORT)):
-            assert state_of(after(RELEASE, past=past)) == "BILLABLE"
-
-    def test_a_person_may_decide_by_name_and_lifting_a_hold_decides_nothing(self) -> None:
-        review = after(REVIEW, past=SHORT)
-        guarded = after(hold(Gate.GATE_BILLING), LiftOrderHold(hold_id=HOLD), past=review)
-        guarded.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        named = ReleaseOrderBilling(checks=[waived(GATE.GATE_CHECK_KIND_QUANTITIES)])
-        assert state_of(after(named, past=review)) == "BILLABLE"
-
-    def test_a_review_for_want_of_proof_ends_with_the_proof(self) -> None:
-        unproved = after(deliver(SECOND, "b", 4, pod_id="", verified=False), past=HALF)
-        review = after(OpenOrderReview(reason="POD_MISSING"), past=unproved)
-        review.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
-        assert state_of(after(deliver(SECOND, "b", 4), RELEASE, past=review)) == "BILLABLE"
-
-    def test_nothing_accepted_is_nothing_to_bill(self) -> None:
-        refused = after(deliver(FIRST, "a", 0, 10), deliver(SECOND, "b", 0, 4), past=ON_BOARD)
-        refused.when(ask_order(RELEASE)).then_rejected("TRANSITION_NOT_ALLOWED")
-        review = after(OpenOrderReview(reason="REFUSAL", decided=True), past=refused)
-        review.when(ask_order(RELEASE)).then_rejected("TRANSITION_NOT_ALLOWED")
-        assert state_of(after(CloseOrder(reason="nothing to bill"), past=review)) == "CLOSED"
-
-    def test_a_review_cannot_close_what_was_accepted(self) -> None:
-        review = after(OpenOrderReview(reason="SHORTAGE", decided=True), past=SHORT)
-        review.when(ask_order(CloseOrder())).then_rejected("TRANSITION_NOT_ALLOWED")
-
-
 def test_partial_invoices_add_up_to_what_was_accepted() -> None:
     partly = after(invoice(moved("a", 6)), past=BILLABLE)
     assert state_of(partly) == "PARTIALLY_INVOICED"
@@ -440,7 +301,3 @@ def test_an_event_from_a_newer_writer_that_may_be_ignored_changes_the_version_al
     assert ignored.order is not None
     assert ignored.order.version == 9
     assert ignored.plan == PLANNED.state.plan
-
-
-def waived(kind: GateCheckKind.ValueType, by: str = "anna") -> GateCheck:
-    return GateCheck(kind=kind, result=GateResult.GATE_RESULT_WAIVED, waived_by=by)
