@@ -69,6 +69,14 @@ class Verdict:
         return [outcome.error for outcome in self.outcomes if outcome.error is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A sample that is good, matched and new."""
+
+    key: InboxKey
+    vehicle_id: str
+
+
 class Intake:
     """Takes telemetry in, from callers that wait and from the durable consumer alike."""
 
@@ -118,7 +126,7 @@ class Intake:
             self.counts["unreadable"] += 1
             await self._inbox.quarantine(message, error)
             raise
-        outcomes = await asyncio.gather(*(self._sample(message, report) for report in reports))
+        outcomes = await self._all(message, reports)
         verdict = Verdict(message, outcomes)
         refusals = verdict.refusals
         if refusals:
@@ -127,34 +135,49 @@ class Intake:
         self.counts.update(IngestOutcome.Name(outcome.kind) for outcome in outcomes)
         return verdict
 
-    async def _sample(self, message: InboxMessage, report: Report) -> Outcome:
+    async def _all(self, message: InboxMessage, reports: Sequence[Report]) -> list[Outcome]:
+        """Judge all samples at once, then publish those that are new in order of occurrence.
+
+        Whoever reads the positions then has little to put right: a batch is as good as a live stream.
+        """
+        judged = await asyncio.gather(*(self._judge(message, report) for report in reports))
+        outcomes = [found for found in judged if isinstance(found, Outcome)]
+        if len(outcomes) == len(judged):
+            return outcomes
+        fresh = [(index, found) for index, found in enumerate(judged) if isinstance(found, _Fresh)]
+        fresh.sort(key=lambda pair: reports[pair[0]].sample.occur_time.ToNanoseconds())
+        # Requests leave in the order in which these begin.
+        published = await asyncio.gather(*(self._publish(message, reports[index], found) for index, found in fresh))
+        told = {index: outcome for (index, _), outcome in zip(fresh, published, strict=True)}
+        return [found if isinstance(found, Outcome) else told[index] for index, found in enumerate(judged)]
+
+    async def _judge(self, message: InboxMessage, report: Report) -> Outcome | _Fresh:
         key = key_of(report)
+        sample, device = report.sample, report.device
         async with self._room:
             try:
-                return await self._publish(message, report, key)
+                check_sample(sample, message.received, self._rules)
+                if sample.HasField("position"):
+                    self._jumps.check(f"{device.provider}/{device.device_id}", sample)
+                vehicle_id = await self._pairings.vehicle_of(device, sample.occur_time.ToDatetime(UTC))
+                claim = await self._ledger.claim(key, message)
             except Unavailable as error:
                 if error.reason != "FLEET_UNAVAILABLE":
                     raise
                 return Outcome(INGEST_OUTCOME_STORED, key.id)
             except _REFUSALS as error:
                 return Outcome(INGEST_OUTCOME_REFUSED, key.id, error=error)
+        return _Fresh(key, vehicle_id) if claim.mine else Outcome(INGEST_OUTCOME_DUPLICATE, key.id, vehicle_id)
 
-    async def _publish(self, message: InboxMessage, report: Report, key: InboxKey) -> Outcome:
-        sample, device = report.sample, report.device
-        check_sample(sample, message.received, self._rules)
-        if sample.HasField("position"):
-            self._jumps.check(f"{device.provider}/{device.device_id}", sample)
-        vehicle_id = await self._pairings.vehicle_of(device, sample.occur_time.ToDatetime(UTC))
-        claim = await self._ledger.claim(key, message)
-        if not claim.mine:
-            return Outcome(INGEST_OUTCOME_DUPLICATE, key.id, vehicle_id)
-        published = await self._bus.publish(
-            self._subject(vehicle_id, report),
-            self._record(message, report, key, vehicle_id).SerializeToString(),
-            message_id=key.id,
-        )
+    async def _publish(self, message: InboxMessage, report: Report, fresh: _Fresh) -> Outcome:
+        record = self._record(message, report, fresh.key, fresh.vehicle_id)
+        async with self._room:
+            published = await self._bus.publish(
+                self._subject(fresh.vehicle_id, report), record.SerializeToString(), message_id=fresh.key.id
+            )
         repeated = published.duplicate or message.repeated
-        return Outcome(INGEST_OUTCOME_DUPLICATE if repeated else INGEST_OUTCOME_ACCEPTED, key.id, vehicle_id)
+        kind = INGEST_OUTCOME_DUPLICATE if repeated else INGEST_OUTCOME_ACCEPTED
+        return Outcome(kind, fresh.key.id, fresh.vehicle_id)
 
     def _record(
         self, message: InboxMessage, report: Report, key: InboxKey, vehicle_id: str
