@@ -81,8 +81,13 @@ class Projector:
                 follower.halt()
             asked.cancel()
             await asyncio.wait({*tasks, asked})
-        for task in tasks:
-            task.result()
+        failures = [(task.get_name(), task.exception()) for task in tasks]
+        for name, failure in failures:
+            if failure is not None:
+                log.error("%s failed: %s", name, failure)
+        for _, failure in failures:
+            if failure is not None:
+                raise failure
 
     async def lag(self) -> dict[str, Lag]:
         """Return how far the rows are behind, stream by stream. Raises Unavailable."""
