@@ -15,6 +15,7 @@ from typing import Any
 from gladhand.errors import Conflict, FailedPrecondition, Unavailable
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
+from services.erp_gateway.adapters.tryton_errors import AmbiguousError
 from services.erp_gateway.adapters.tryton_invoice_check import (
     InvoiceLineRow,
     accepted_by_sale_line,
@@ -121,20 +122,32 @@ class InvoicePoster:
     async def _post(self, invoice: dict[str, Any], posting_key: str) -> None:
         invoice_id = invoice["id"]
         if invoice["reference"] != posting_key:
-            if invoice["reference"]:
-                raise Conflict(
-                    f"the invoice carries the reference {invoice['reference']!r} already",
-                    reason="ERP_CONFLICT", metadata={"document": f"{_INVOICE},{invoice_id}"},
-                )  # fmt: skip
-            unchanged = {"_timestamp": {f"{_INVOICE},{invoice_id}": invoice["_timestamp"]}}
-            await self._session.write(_INVOICE, [invoice_id], {"reference": posting_key}, context=unchanged)
+            await self._mark(invoice, posting_key)
         for button, reached in (("validate_invoice", _VALIDATED), ("post", _POSTED)):
             states = await self._presses.press(_INVOICE, button, [invoice_id], reached)
             if states[0] not in reached:
                 raise FailedPrecondition(
                     f"the ERP left the invoice in state {states[0]!r} after {button!r}",
-                    reason="ERP_REFUSED", metadata={"document": f"{_INVOICE},{invoice_id}"},
-                )  # fmt: skip
+                    reason="ERP_REFUSED",
+                    metadata={"document": f"{_INVOICE},{invoice_id}"},
+                )
+
+    async def _mark(self, invoice: dict[str, Any], posting_key: str) -> None:
+        """Write our key on the invoice, unless somebody changed it since it was read."""
+        document = f"{_INVOICE},{invoice['id']}"
+        if invoice["reference"]:
+            raise Conflict(
+                f"the invoice carries the reference {invoice['reference']!r} already",
+                reason="ERP_CONFLICT",
+                metadata={"document": document},
+            )
+        unchanged = {"_timestamp": {document: invoice["_timestamp"]}}
+        try:
+            await self._session.write(_INVOICE, [invoice["id"]], {"reference": posting_key}, context=unchanged)
+        except AmbiguousError:
+            (after,) = await self._session.read(_INVOICE, [invoice["id"]], ["reference"])
+            if after["reference"] != posting_key:
+                raise
 
     def _answer(
         self,

@@ -169,20 +169,20 @@ class TestSales:
 
 class TestPosting:
     async def test_a_lost_answer_at_each_step_of_a_delivery(self, tryton_harness: TrytonHarness) -> None:
-        for button in (b"assign_try", b"pick", b"pack", b"do", b"cancel"):
+        for button in (b"assign_try", b"cancel"):  # "do" is tried by the suite
             reading = await ready(tryton_harness, Line("WATER24", 5))
             request = delivery_request(reading, {"WATER24": 4})
             tryton_harness.relay.lose(b'"model.stock.shipment.out.' + button + b'"')
             await tryton_harness.adapter.post_delivery(request)
             books = await tryton_harness.books(reading.sale)
             assert (books.delivered, books.waiting, books.invoices) == ({"WATER24": 4}, 0, 1), button
-        assert tryton_harness.relay.lost == 5
+        assert tryton_harness.relay.lost == 2
 
     async def test_a_lost_answer_at_each_step_of_an_invoice(self, tryton_harness: TrytonHarness) -> None:
-        for button in (b"validate_invoice", b"post"):
+        for step in (b"write", b"validate_invoice"):  # "post" is tried by the suite
             reading = await ready(tryton_harness, Line("WATER24", 5))
             await tryton_harness.adapter.post_delivery(delivery_request(reading))
-            tryton_harness.relay.lose(b'"model.account.invoice.' + button + b'"')
+            tryton_harness.relay.lose(b'"model.account.invoice.' + step + b'"')
             await tryton_harness.adapter.post_invoice(invoice_request(reading))
             assert len((await tryton_harness.books(reading.sale)).posted) == 1
         assert tryton_harness.relay.lost == 2
