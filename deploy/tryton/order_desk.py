@@ -13,6 +13,7 @@ is known by its reference (the customer's purchase order number), one sale per c
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
-from services.erp_gateway.adapters.tryton_errors import AmbiguousError
+from services.erp_gateway.adapters.tryton_errors import AmbiguousError, BusyError, NotSentError
+from services.erp_gateway.adapters.tryton_press import Presses, PressPolicy
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession, WizardForm
+
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class UnknownNameError(Exception):
@@ -73,6 +77,7 @@ class OrderDesk:
 
     def __init__(self, url: str, database: str, password: str, user: str = "order_clerk") -> None:
         self.session = TrytonSession(TrytonLogin(url, database, user, password))
+        self._presses = Presses(self.session, PressPolicy())
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,8 +90,20 @@ class OrderDesk:
     async def place(self, request: SaleRequest) -> PlacedSale:
         """Create, quote and confirm the sale, and send lines to their addresses. Repeating it changes nothing.
 
-        Raises ``UnknownNameError``, or the ``UserError`` of the ERP, e.g. for an exceeded credit limit.
+        An ERP that is busy or restarting is waited for, about half a minute. A sale that comes back as "confirmed" was
+        not processed yet: place it again later. Raises ``UnknownNameError``, the ``UserError`` of the ERP, e.g. for an
+        exceeded credit limit, or the last trouble that waiting did not cure.
         """
+        for pause in _PAUSES_S:
+            try:
+                async with self._presses.only(request.reference):
+                    return await self._place(request)
+            except (AmbiguousError, BusyError, NotSentError):
+                await asyncio.sleep(pause)
+        async with self._presses.only(request.reference):
+            return await self._place(request)
+
+    async def _place(self, request: SaleRequest) -> PlacedSale:
         customer = await self._customer(request.customer)
         sale_id = await self._entered(request, customer)
         await self._advance(sale_id)
@@ -213,10 +230,10 @@ class OrderDesk:
         }
 
     async def _advance(self, sale_id: int) -> None:
-        """Press the buttons that are still due; the state is read before each."""
-        for state, button in (("draft", "quote"), ("quotation", "confirm")):
-            if (await self._placed(sale_id)).state == state:
-                await self.session.model("sale.sale", button, [sale_id])
+        """Press the buttons that are still due; the state is read before and after each."""
+        confirmed = {"confirmed", "processing", "done", "cancelled"}
+        await self._presses.press("sale.sale", "quote", [sale_id], {"quotation", *confirmed})
+        await self._presses.press("sale.sale", "confirm", [sale_id], confirmed)
 
     async def _send_to_addresses(self, sale_id: int, request: SaleRequest, customer: _Customer) -> None:
         by_address: dict[int, list[str]] = {}
