@@ -13,7 +13,7 @@ from examples.denver.trip import Fix, Trip
 
 REPEATED: Final = 0.03
 SWAPPED: Final = 0.03
-HELD_BACK: Final = 12
+HELD_BACK: Final = 8
 """How many positions a tracker sends in one burst after it had no network."""
 FUTURE_S: Final = 2 * 86_400.0
 _RESEND_S: Final = 7.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from examples.denver.roads import Place, Roads, Waypoint, course_deg, distance_m
 
-REPORT_EVERY_S: Final = 5
+REPORT_EVERY_S: Final = 10
 STAND_S: Final = 200
 """How long the vehicle stands at a stop. A stay counts after sixty seconds of standing still."""
 PROOF_AFTER_S: Final = 110
