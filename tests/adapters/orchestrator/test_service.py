@@ -21,7 +21,7 @@ from gladhand.errors import (
 )
 from gladhand.testing import eventually
 from logistics.exception.v1 import Gate, Hold, HoldKind
-from logistics.load.v1 import LoadState
+from logistics.load.v1 import Load, LoadState
 from logistics.orchestrator.v1 import (
     AmendOrderRequest,
     CancelOrderRequest,
@@ -65,6 +65,17 @@ async def in_state(stub: Stub, order_id: str, state: OrderState.ValueType) -> Or
     return found
 
 
+async def dispatched(stub: Stub, load_id: str) -> Load:
+    async def reached() -> Load | None:
+        # Planned, assigned, dispatched: the third event of a load.
+        found = (await call(stub.GetLoad(GetLoadRequest(load_id=load_id, at_least_version=3)))).load
+        return found if found.state == LoadState.LOAD_STATE_DISPATCHED else None
+
+    found = await eventually(reached, within=15, what="a dispatched load")
+    assert found is not None
+    return found
+
+
 async def refusal(answer: Awaitable[T]) -> GladhandError:
     with pytest.raises(GladhandError) as caught:
         await call(answer)
@@ -74,8 +85,7 @@ async def refusal(answer: Awaitable[T]) -> GladhandError:
 async def test_an_order_is_validated_planned_and_dispatched(orchestrator: Stub, gateways: Gateways) -> None:
     submitted = await submit(orchestrator, an_order("SO-1", ("CRATE", 4)))
     order = await in_state(orchestrator, submitted.order_id, OrderState.ORDER_STATE_DISPATCHED)
-    load = (await call(orchestrator.GetLoad(GetLoadRequest(load_id=order.load_ids[0])))).load
-    assert load.state == LoadState.LOAD_STATE_DISPATCHED
+    load = await dispatched(orchestrator, order.load_ids[0])
     await eventually(lambda: gateways.erp.confirmed[(order.order_id, load.load_id)] >= 1)
     expected = ["order.received", "order.validated", "order.released", "load.planned", "order.dispatched"]
 
@@ -205,7 +215,7 @@ async def test_what_does_not_exist_is_named(orchestrator: Stub) -> None:
 async def test_a_proof_whose_lines_do_not_add_up_is_kept_and_refused(orchestrator: Stub) -> None:
     submitted = await submit(orchestrator, an_order("SO-1", ("CRATE", 4)))
     order = await in_state(orchestrator, submitted.order_id, OrderState.ORDER_STATE_DISPATCHED)
-    load = (await call(orchestrator.GetLoad(GetLoadRequest(load_id=order.load_ids[0])))).load
+    load = await dispatched(orchestrator, order.load_ids[0])
     proof = ProofOfDelivery(
         pod_id=ids.derive(load.load_id, "pod"),
         stop_id=load.stops[1].stop_id,
