@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol as Interface
 
 from starlette.applications import Starlette
@@ -13,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gladhand.calls import CORRELATION_KEY, correlated, offered_correlation
-from gladhand.errors import Cancelled, GladhandError, Internal, InvalidArgument
+from gladhand.calls import CORRELATION_KEY, correlated, correlation_id, offered_correlation
+from gladhand.errors import Cancelled, DeadlineExceeded, GladhandError, Internal, InvalidArgument
 from gladhand.ids import new_id
 from gladhand.problems import MEDIA_TYPE, to_problem
 from logistics.edge.v1 import INGEST_OUTCOME_REFUSED, IngestOutcome
@@ -32,7 +34,11 @@ __all__ = ["Admission", "Readiness", "build_app"]
 _log = logging.getLogger(__name__)
 
 POD_PROVIDER = "pod-app"
+_UPLOAD_S = 60.0
 _WAIT_S = 20.0
+"""Seconds that the work on a message may take once it has come in."""
+_PODS_AT_ONCE = 8
+"""Proofs that are held in memory at once, files and all; more senders wait their turn."""
 _RETRY_S = 5
 _STATUS_BY_REASON = {"POD_LINES_DO_NOT_ADD_UP": 422, "POD_INVALID": 422}
 _STATUS_BY_RULE = {"size": 413, "media_type": 415, "count": 413}
@@ -59,6 +65,7 @@ class _Api:
         self._pods = pods
         self._in_hand = in_hand
         self._most_bytes = most_bytes
+        self._room = asyncio.Semaphore(_PODS_AT_ONCE)
 
     async def osmand(self, request: Request) -> Response:
         """Take an OsmAnd report: a query, a form or JSON."""
@@ -79,15 +86,22 @@ class _Api:
 
     async def pod(self, request: Request) -> Response:
         """Take a proof of delivery: a multipart form with part `pod` (JSON) and files."""
-        submission = await read_submission(request.headers.get("content-type", ""), request.stream(), self._pods.limits)
-        receipt = await self._pods.take(
-            self._in_hand,
-            POD_PROVIDER,
-            FORM_MEDIA_TYPE,
-            submission.form,
-            submission.files,
-            broken=submission.broken,
-        )
+        async with self._room:
+            return await self._take_pod(request)
+
+    async def _take_pod(self, request: Request) -> Response:
+        content_type, limits = request.headers.get("content-type", ""), self._pods.limits
+        async with _upload():
+            submission = await read_submission(content_type, request.stream(), limits)
+        with correlated(correlation_id(), _WAIT_S):
+            receipt = await self._pods.take(
+                self._in_hand,
+                POD_PROVIDER,
+                FORM_MEDIA_TYPE,
+                submission.form,
+                submission.files,
+                broken=submission.broken,
+            )
         answer: dict[str, object] = {
             "pod_id": receipt.pod_id,
             "recorded": receipt.recorded,
@@ -100,7 +114,8 @@ class _Api:
         return JSONResponse(answer, 200 if receipt.repeated else 201)
 
     async def _telemetry(self, protocol: Protocol, provider: str, media_type: str, body: bytes) -> Response:
-        verdict = await self._intake.take(self._in_hand, protocol, provider, media_type, body)
+        with correlated(correlation_id(), _WAIT_S):
+            verdict = await self._intake.take(self._in_hand, protocol, provider, media_type, body)
         refusals = verdict.refusals
         if refusals and len(refusals) == len(verdict.outcomes):
             raise refusals[0]
@@ -108,10 +123,11 @@ class _Api:
 
     async def _body(self, request: Request) -> bytes:
         body = bytearray()
-        async for chunk in request.stream():
-            body.extend(chunk)
-            if len(body) > self._most_bytes:
-                raise too_large("the body", self._most_bytes)
+        async with _upload():
+            async for chunk in request.stream():
+                body.extend(chunk)
+                if len(body) > self._most_bytes:
+                    raise too_large("the body", self._most_bytes)
         return bytes(body)
 
 
@@ -156,7 +172,7 @@ def _guarded(endpoint: Endpoint, admission: Admission | None) -> Endpoint:
     async def serve(request: Request) -> Response:
         offered = ((key, value) for key, value in request.headers.items())
         correlation = offered_correlation(offered) or new_id()
-        with correlated(correlation, _WAIT_S):
+        with correlated(correlation):
             try:
                 if admission is not None:
                     await admission(request)
@@ -172,6 +188,16 @@ def _guarded(endpoint: Endpoint, admission: Admission | None) -> Endpoint:
         return response
 
     return serve
+
+
+@asynccontextmanager
+async def _upload() -> AsyncIterator[None]:
+    """Bound the time that a sender takes for its body, so that slow ones do not fill the room of others."""
+    try:
+        async with asyncio.timeout(_UPLOAD_S):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"the body did not come within {_UPLOAD_S:g} s; send it again") from error
 
 
 def _problem(error: GladhandError, correlation: str) -> Response:

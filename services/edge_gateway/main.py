@@ -40,7 +40,6 @@ from services.edge_gateway.settings import EdgeSettings
 
 __all__ = ["build", "main"]
 
-_LEDGER_BYTES = 64 << 20
 _DOCUMENTS = "DOCUMENTS"
 
 
@@ -50,61 +49,75 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
     servers = tuple(url.strip() for url in settings.nats_url.split(","))
     connection = await process.enter(connected(ConnectionSettings(servers=servers, name=GATEWAY)))
     clock, bus = await _bus(process, connection)
-    patience = Patience(deadline=settings.publish_wait_s)
-    ledger_spec = BucketSpec(
-        BUCKET,
-        "Which inbox message brought a report first.",
-        keep=timedelta(days=settings.dedupe_days),
-        max_bytes=_LEDGER_BYTES,
-    )
-    ledger = Ledger(await open_bucket(connection, ledger_spec, patience))
-    documents = await bus.objects(_DOCUMENTS)
-    inbox = Inbox(bus, clock, settings.region)
-    fleet = await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR))
-    pairings = FleetPairings(DispatchServiceStub(fleet), clock)
-    intake = Intake(bus, inbox, ledger, pairings, settings.filter_rules(), settings.region)
-    pods = PodDesk(
-        inbox,
-        documents,
-        ledger,
-        await _recorder(process),
-        limits=settings.file_limits(),
-        rules=settings.filter_rules(),
-    )
+    intake, pods = await _desks(process, connection, bus, clock)
     in_hand = InHand()
     process.add_servicer(
         add_EdgeIngestServiceServicer_to_server, EdgeIngest(intake, pods, in_hand), own_idempotency=True
     )
-    desks: dict[Protocol, Desk] = dict.fromkeys((Protocol.OSMAND, Protocol.TRACCAR, Protocol.BATCH), intake)
-    desks[Protocol.POD] = pods
-    ack_wait = timedelta(seconds=settings.redeliver_after_s)
-    redelivery = Redelivery(desks, in_hand, settings.region, attempts=settings.inbox_attempts, ack_wait=ack_wait)
-    store = JetStreamEventStore(connection, source=GATEWAY)
+    _add_redelivery(process, bus, intake, pods, in_hand)
     detector = Detector(
         bus,
-        store,
+        JetStreamEventStore(connection, source=GATEWAY),
         settings.fence_rules(),
         settings.region,
         tolerance_s=settings.correction_s,
         attempts=settings.inbox_attempts,
-        ack_wait=ack_wait,
+        ack_wait=timedelta(seconds=settings.redeliver_after_s),
     )
+    process.add_task("geofence detector", detector.run)
 
     def missing() -> list[str]:
         found = [] if connection.is_connected else ["NATS does not answer"]
         return found if detector.ready else [*found, "the log of loads is still being read"]
+
+    app = build_app(intake, pods, in_hand, readiness=missing, most_bytes=settings.most_telemetry_bytes)
+    http = HttpServer(app, settings.http_host, settings.http_port, grace_s=settings.grace_s)
+    process.announce("http", http.port)
+    process.add_task("http", http.run)
+
+
+async def _desks(
+    process: ServiceProcess[EdgeSettings], connection: Client, bus: JetStreamBus, clock: Clock
+) -> tuple[Intake, PodDesk]:
+    """Those who work on what came in: telemetry and proofs."""
+    settings, rules = process.settings, process.settings.filter_rules()
+    keys = BucketSpec(
+        BUCKET,
+        "Which inbox message brought a report first.",
+        keep=timedelta(days=settings.dedupe_days),
+        max_bytes=settings.dedupe_bytes,
+    )
+    ledger = Ledger(await open_bucket(connection, keys, Patience(deadline=settings.publish_wait_s)))
+    inbox = Inbox(bus, clock, settings.region)
+    fleet = await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR))
+    pairings = FleetPairings(DispatchServiceStub(fleet), clock)
+    intake = Intake(bus, inbox, ledger, pairings, rules, settings.region)
+    documents = await bus.objects(_DOCUMENTS)
+    record = await _recorder(process)
+    return intake, PodDesk(inbox, documents, ledger, record, limits=settings.file_limits(), rules=rules)
+
+
+def _add_redelivery(
+    process: ServiceProcess[EdgeSettings], bus: JetStreamBus, intake: Intake, pods: PodDesk, in_hand: InHand
+) -> None:
+    """The durable consumer that finishes what nobody waits for."""
+    settings = process.settings
+    desks: dict[Protocol, Desk] = dict.fromkeys((Protocol.OSMAND, Protocol.TRACCAR, Protocol.BATCH), intake)
+    desks[Protocol.POD] = pods
+    redelivery = Redelivery(
+        desks,
+        in_hand,
+        settings.region,
+        attempts=settings.inbox_attempts,
+        ack_wait=timedelta(seconds=settings.redeliver_after_s),
+    )
 
     async def redeliver(stopping: asyncio.Event) -> None:
         consumer = await bus.subscribe(redelivery.subscription())
         await stopping.wait()
         await consumer.stop()
 
-    app = build_app(intake, pods, in_hand, readiness=missing, most_bytes=settings.most_telemetry_bytes)
-    http = HttpServer(app, settings.http_host, settings.http_port, grace_s=settings.grace_s)
-    process.announce("http", http.port)
     process.add_task("inbox", redeliver)
-    process.add_task("geofence detector", detector.run)
-    process.add_task("http", http.run)
 
 
 async def _bus(process: ServiceProcess[EdgeSettings], connection: Client) -> tuple[Clock, JetStreamBus]:

@@ -36,6 +36,9 @@ class EdgeSettings(Settings):
         30 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024, description="the largest proof in bytes, files included"
     )
     dedupe_days: float = Field(7.0, gt=0, le=60, description="days for which reports are known again, above 0 to 60")
+    dedupe_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024 * 1024, description="bytes for the keys of known reports, about 250 for each"
+    )
     inbox_attempts: int = Field(15, ge=1, le=100, description="attempts before a kept message is a dead letter")
     redeliver_after_s: float = Field(
         10.0, ge=1, le=600, description="seconds without a sign of life after which work of a dead process is redone"
