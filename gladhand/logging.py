@@ -17,6 +17,8 @@ from gladhand.settings import LogFormat, Settings
 
 __all__ = ["ConsoleFormatter", "JsonFormatter", "configure", "masked"]
 
+_CHATTY = ("httpx", "httpcore")
+
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts = getattr(record, "facts", None)
@@ -73,3 +75,5 @@ def configure(settings: Settings, service: str, stream: TextIO | None = None) ->
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.value)
+    for chatty in _CHATTY:  # a line for each call of a client: the service's own lines tell what it was for
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

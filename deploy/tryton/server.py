@@ -64,6 +64,8 @@ def environment(home: Home) -> dict[str, str]:
 def become_server(home: Home, port: int) -> NoReturn:
     """Replace this process by the server, so that a supervisor's signals reach it directly."""
     line = command(home, port)
+    # Left by one that was killed. Its number may belong to another process by now, and gunicorn would not start.
+    (home.root / "trytond.pid").unlink(missing_ok=True)
     os.chdir(home.root)
     os.execve(line[0], line, environment(home))
 

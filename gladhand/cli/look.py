@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from gladhand.bus.connection import ConnectionSettings, connected
+from gladhand.bus.jetstream import JetStreamBus
+from gladhand.bus.warp import MeshClock
 from gladhand.cli import journey, words
 from gladhand.cli.mesh.probe import answers_http, serves_grpc
 from gladhand.cli.mesh.state import Condition, MeshState, ProcessState
@@ -30,11 +32,12 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/")
     *answers, erp_answers = await asyncio.gather(*asked.values(), erp)
     health = {**dict(zip(asked, answers, strict=True)), "tryton": erp_answers}
-    streams = await _streams(mesh.nats_url)
+    streams, ahead = await _log(mesh.nats_url)
     health["nats"] = bool(streams)
     well = mesh.ready and all(health.values()) and all(p.condition in _WELL for p in mesh.processes.values())
     if as_json:
-        print_json({**mesh.to_json(), "health": health, "streams": streams, "well": well})
+        document = {**mesh.to_json(), "health": health, "streams": streams, "clock_ahead_ms": ahead, "well": well}
+        print_json(document)
         return well
     now = dt.datetime.now(dt.UTC)
     rows = [_process_row(process, health.get(process.name), now) for process in mesh.processes.values()]
@@ -42,9 +45,10 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     console.print(table(("process", "state", "answers", "#pid", "since", "#restarts", "address"), rows))
     if streams:
         console.print("messages kept: " + "  ".join(f"{n} {c}" for n, c in streams.items() if c), highlight=False)
-    console.print(
-        f"mesh {mesh.phase}, region {mesh.region}; logs: gladhand logs   stop: gladhand down", highlight=False
-    )
+    clock = f"{now + dt.timedelta(milliseconds=ahead):%Y-%m-%d %H:%M:%S} UTC"
+    warped = f", {dt.timedelta(seconds=ahead // 1000)} ahead of this machine" if ahead else ""
+    console.print(f"mesh {mesh.phase}, region {mesh.region}, its clock {clock}{warped}", highlight=False)
+    console.print("logs: gladhand logs   stop: gladhand down", highlight=False)
     return well
 
 
@@ -62,15 +66,20 @@ def _process_row(process: ProcessState, answers: bool | None, now: dt.datetime) 
     )
 
 
-async def _streams(url: str) -> Mapping[str, int]:
-    """Messages by stream; empty where JetStream does not answer."""
+async def _log(url: str) -> tuple[Mapping[str, int], int]:
+    """Messages by stream, and by how many milliseconds the mesh's clock is ahead; empty where JetStream is silent."""
     try:
         settings = ConnectionSettings(servers=(url,), name="gladhand-cli", first_connect=2.0)
         async with connected(settings) as connection:
             found = await connection.jetstream().streams_info()
+            clock = MeshClock()
+            async with clock.following(JetStreamBus(connection, clock)):
+                ahead = clock.offset
     except (NatsError, GladhandError, OSError):
-        return {}
-    return {str(each.config.name): each.state.messages for each in sorted(found, key=lambda s: str(s.config.name))}
+        return {}, 0
+    by_name = sorted(found, key=lambda each: str(each.config.name))
+    counts = {str(each.config.name): each.state.messages for each in by_name}
+    return counts, ahead // dt.timedelta(milliseconds=1)
 
 
 def show_orders(orders: Sequence[Order], as_json: bool) -> None:
