@@ -79,7 +79,7 @@ def compose(
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policy)
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
-    holding = HoldRipple(journal)
+    holding = HoldRipple(journal, bus)
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -97,6 +97,7 @@ def compose(
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
+        _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
     )
     watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)

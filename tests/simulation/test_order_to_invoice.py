@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gladhand.errors import FailedPrecondition, Unavailable
 from gladhand.testing import eventually
+from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import InvoiceState
-from logistics.order.v1 import OrderState
+from logistics.order.v1 import EndOrder, OrderState
 from tests.simulation.world import World, an_order
 
 
@@ -74,6 +76,33 @@ async def test_an_erp_that_is_down_delays_and_loses_nothing(tmp_path: Path) -> N
     async with World.opened(tmp_path) as world:
         world.erp.faults.plan("validate_order", *[Unavailable("down", reason="ERP_UNAVAILABLE")] * 4)
         order_id = await world.submit(an_order("SO-1"))
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
+
+
+async def test_a_dispatched_order_that_is_cancelled_calls_its_vehicle_back(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1"))
+        dispatched = await world.reach(order_id, OrderState.ORDER_STATE_DISPATCHED)
+        assert world.fleet.live == set(dispatched.load_ids)
+        await world.wish(order_id, EndOrder(reason="no longer wanted"))
+        await world.reach(order_id, OrderState.ORDER_STATE_CANCELLED)
+        await world.run_until_settled([order_id])
+        assert not world.fleet.live
+        assert not world.erp.postings
+
+
+async def test_a_hold_that_expires_lets_the_order_go_on(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1"))
+        await world.reach(order_id, OrderState.ORDER_STATE_DISPATCHED)
+        await world.hold(order_id, Gate.GATE_BILLING, timedelta(hours=6))
+        await world.run_for(timedelta(hours=2), [order_id])
+        blocked = await world.order(order_id)
+        assert blocked.state == OrderState.ORDER_STATE_DELIVERED
+        assert await world.invoice_state(order_id) == InvoiceState.INVOICE_STATE_BLOCKED
+        assert not world.erp.postings
+        await world.run_for(timedelta(hours=5), [order_id])
         await world.run_until_settled([order_id])
         assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
 

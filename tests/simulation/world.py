@@ -11,12 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from gladhand import ids
 from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
 from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
-from logistics.exception.v1 import ExceptionState, SettleException
+from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, SetHold, SettleException
 from logistics.load.v1 import DeliveryEvent, DeliveryEventSource, Load, LoadState, Milestone, Stop, StopKind
 from logistics.order.v1 import LineQuantities, Order, OrderLine, OrderState, ReceiveOrder
 from logistics.pod.v1 import Artifact, ArtifactKind, PodLine, PodMethod, ProofOfDelivery
@@ -176,6 +177,47 @@ class World:
             await self.orchestrator.watchdog.look()
         states = {i: OrderState.Name((await self.order(i)).state) for i in order_ids}
         raise AssertionError(f"not settled after {rounds} rounds: {states}")
+
+    async def run_for(self, span: timedelta, order_ids: list[str]) -> None:
+        """Let a span of time pass in steps, with vehicles driving."""
+        end = self.clock.now() + span
+        while self.clock.now() < end:
+            await self._quiet()
+            await self._road(order_ids)
+            self.clock.advance(timedelta(minutes=5))
+            await self.orchestrator.watchdog.look()
+        await self._quiet()
+
+    async def reach(self, order_id: str, state: OrderState.ValueType, *, rounds: int = 100) -> Order:
+        """Let time pass, without anybody driving, until an order is in a state."""
+        for _ in range(rounds):
+            await self._quiet()
+            found = await self.order(order_id)
+            if found.state == state:
+                return found
+            self.clock.advance(timedelta(seconds=1))
+        raise AssertionError(f"never {OrderState.Name(state)}")
+
+    async def wish(self, order_id: str, wish: Message) -> None:
+        """Command an order as a person would."""
+        cause = Cause(request_id=ids.derive(order_id, "wish", wish.DESCRIPTOR.name))
+        await self.orchestrator.desk.journal.order(order_id, wish, cause)
+
+    async def hold(self, order_id: str, gate: Gate.ValueType, span: timedelta) -> None:
+        """Let a hold block a gate of an order for a while."""
+        held = Hold(
+            hold_id=ids.derive(order_id, "hold"),
+            kind=HoldKind.HOLD_KIND_FINANCE,
+            gates=[gate],
+            order_id=order_id,
+            reason="credit is looked at",
+            placed_by="ines",
+            region=REGION,
+        )
+        held.expire_time.FromDatetime(self.clock.now() + span)
+        cause = Cause(request_id=ids.derive(held.hold_id, "place"), region=REGION)
+        await self.orchestrator.desk.journal.hold(held.hold_id, SetHold(hold=held), cause)
+        await self._quiet()
 
     async def _settled(self, order_id: str) -> bool:
         state = (await self.order(order_id)).state

@@ -29,13 +29,18 @@ class TakeBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Ask the fleet to call a dispatched vehicle back, since nothing is left to carry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Nothing to do until something happens on the road, or a person decides."""
 
     reason: str
 
 
-Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Rest
+Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Withdraw | Rest
 
 
 def phase(load: Load, *, dispatch_blocked: bool) -> Step:
@@ -48,4 +53,6 @@ def phase(load: Load, *, dispatch_blocked: bool) -> Step:
         return Free()
     if load.state == LoadState.LOAD_STATE_CANCELLED:
         return TakeBack()
+    if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
+        return Withdraw()
     return Rest(LoadState.Name(load.state).removeprefix("LOAD_STATE_").lower())

@@ -16,13 +16,13 @@ from gladhand.envelope import EnvelopeType
 from gladhand.errors import FailedPrecondition, NotFound
 from logistics.dispatch.v1 import AssignLoadRequest, CancelLoadRequest, CompleteLoadRequest, DispatchLoadRequest
 from logistics.exception.v1 import ExceptionKind, Gate
-from logistics.load.v1 import AssignLoad, CancelLoad, DispatchLoad, Load, LoadEvent
+from logistics.load.v1 import AssignLoad, CancelLoad, ConfirmLoadCancel, DispatchLoad, Load, LoadEvent
 from logistics.order.v1 import OrderState
 from services.orchestrator.deciders import load, order
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import FleetGateway
 from services.orchestrator.journal import Cause, Journal
-from services.orchestrator.phases.haulage import Assign, Dispatch, Free, Rest, Step, TakeBack, phase
+from services.orchestrator.phases.haulage import Assign, Dispatch, Free, Rest, Step, TakeBack, Withdraw, phase
 from services.orchestrator.processes.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ FILTERS = tuple(
     f"logistics.load.*.*.{token}"
     for token in (
         "planned", "assigned", "unassigned", "hold_lifted", "stop_departed", "stop_completed", "stop_failed",
-        "stop_skipped", "cancelled",
+        "stop_skipped", "cancel_requested", "cancelled",
     )
 )  # fmt: skip
 
@@ -87,6 +87,8 @@ class HaulageDriver:
             case TakeBack():
                 await self._take_back(found)
                 await self._on_free(found.region)
+            case Withdraw():
+                return await self._withdraw(found, cause)
             case Rest():
                 pass
         return True
@@ -116,20 +118,18 @@ class HaulageDriver:
         try:
             answer = await self._fleet.dispatch_load(request)
         except (FailedPrecondition, NotFound) as refusal:
-            await open_exception(
-                self._journal,
-                ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK,
-                f"The fleet refused to dispatch: {refusal.message}",
-                cause,
-                subject_id=found.load_id,
-                detail=f"dispatch/{epoch}",
-                load_id=found.load_id,
-            )
-            log.error("load %s was not dispatched: %s", found.load_id, refusal.message)
+            await self._stuck(found, f"The fleet refused to dispatch: {refusal.message}", f"dispatch/{epoch}", cause)
             return True
         wish = DispatchLoad(dispatch_reference=answer.dispatch_reference, epoch=epoch)
         await self._journal.load(found.load_id, wish, cause)
         return True
+
+    async def _stuck(self, found: Load, message: str, detail: str, cause: Cause) -> None:
+        kind = ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK
+        await open_exception(
+            self._journal, kind, message, cause, subject_id=found.load_id, detail=detail, load_id=found.load_id
+        )
+        log.error("load %s waits for a person: %s", found.load_id, message)
 
     async def _free(self, found: Load) -> None:
         request = CompleteLoadRequest(request_id=ids.derive(found.load_id, "complete"), load_id=found.load_id)
@@ -138,6 +138,16 @@ class HaulageDriver:
             await self._fleet.complete_load(request)
         except NotFound:
             log.info("load %s is unknown to the fleet: nothing to free", found.load_id)
+
+    async def _withdraw(self, found: Load, cause: Cause) -> bool:
+        try:
+            await self._take_back(found)
+        except FailedPrecondition as refusal:
+            await self._stuck(found, f"The fleet does not call the vehicle back: {refusal.message}", "withdraw", cause)
+            return True
+        wish = ConfirmLoadCancel(reason="the fleet called the vehicle back")
+        await self._journal.load(found.load_id, wish, cause)
+        return False
 
     async def _take_back(self, found: Load) -> None:
         request = CancelLoadRequest(

@@ -6,9 +6,13 @@ records is mended.
 
 from __future__ import annotations
 
-from gladhand.bus.port import Delivery
+from datetime import UTC
+
+from gladhand import ids
+from gladhand.bus.port import Bus, Delivery
+from gladhand.bus.timers import due_of
 from gladhand.envelope import EnvelopeType
-from logistics.exception.v1 import Hold, HoldEvent, HoldState
+from logistics.exception.v1 import ExpireHold, Hold, HoldEvent, HoldState
 from logistics.load.v1 import ApplyLoadHold, LiftLoadHold
 from logistics.order.v1 import ApplyOrderHold, LiftOrderHold
 from services.orchestrator.deciders import hold
@@ -16,18 +20,30 @@ from services.orchestrator.journal import Cause, Journal
 
 FILTERS = ("logistics.hold.>",)
 
+TIMER = "hold"
+"""Kind of the durable timers that end holds; the key is the hold's id."""
+
 
 class HoldRipple:
     """Keeps orders and loads in step with their holds."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, bus: Bus) -> None:
         self._journal = journal
+        self._bus = bus
+
+    async def expire(self, delivery: Delivery) -> None:
+        """End the hold of a timer that fired."""
+        due = due_of(delivery)
+        cause = Cause(request_id=ids.derive(due.key, "expire"))
+        await self._journal.hold(due.key, ExpireHold(), cause)
 
     async def handle(self, delivery: Delivery) -> None:
-        """Bring the subject of a hold event in step. Raises what the log raises."""
+        """Bring the subject of a hold event in step, and set the timer of its end. Raises what the log raises."""
         event = EnvelopeType.of(HoldEvent).decode(delivery.payload)
         found = (await self._journal.find(hold.DECIDER, event.hold_id)).state.hold
         if found is not None:
+            if found.state == HoldState.HOLD_STATE_ACTIVE and found.HasField("expire_time"):
+                await self._bus.timers.set(TIMER, found.hold_id, found.expire_time.ToDatetime(tzinfo=UTC))
             await self.apply(found, Cause(request_id=event.event_id, event_id=event.event_id, region=event.region))
 
     async def apply(self, found: Hold, cause: Cause) -> None:

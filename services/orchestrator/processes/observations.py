@@ -67,6 +67,10 @@ class Observations:
         if found is None or stop_of(found, seen.stop_id) is None:
             await self._unmatched(seen, cause, "no load has this stop")
             return
+        if seen.retracts_event_id:
+            # The fact stays until somebody decides: orders and the ERP may already stand on it.
+            await self._contradicts(seen, cause, f"it takes back {seen.retracts_event_id}, which is recorded")
+            return
         wish = _wish(seen)
         if wish is None:
             log.info("milestone %s of load %s changes no stop", Milestone.Name(seen.milestone), seen.load_id)

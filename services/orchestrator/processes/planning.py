@@ -168,7 +168,6 @@ class Planning:
             orders=[each for each in wanted if each is not None],
             wave_id=wave_id,
         )
-        request.horizon.start_time.FromDatetime(self._clock.now())
         try:
             answer = await self._fleet.plan_loads(request)
         except (FailedPrecondition, InvalidArgument) as refusal:

@@ -23,12 +23,12 @@ _BATCH = 200
 class OpenWork(Protocol):
     """Where the watchdog learns what is not finished."""
 
-    async def open_orders(self, unchanged_since: datetime, limit: int) -> list[str]:
-        """Return orders that are not in an end state and did not change since a time, oldest first."""
+    async def open_orders(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
+        """Return orders that have a way to go and did not change since, oldest first; `skip` are passed over."""
         ...
 
-    async def open_loads(self, unchanged_since: datetime, limit: int) -> list[str]:
-        """Return loads that are not in an end state and did not change since a time, oldest first."""
+    async def open_loads(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
+        """Return loads that have a way to go and did not change since, oldest first; `skip` are passed over."""
         ...
 
     async def waiting_regions(self) -> list[str]:
@@ -57,6 +57,9 @@ class Watchdog:
         self._clock = clock
         self._every = every
         self._patience = patience
+        # Most of what stands still only waits for the road: each look goes on where the last one ended.
+        self._orders_seen = 0
+        self._loads_seen = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look again and again until `stopping` is set. A failing round is logged; the next one tries again."""
@@ -74,9 +77,13 @@ class Watchdog:
         One that cannot be driven now does not hold up the others. Raises what the read model raises.
         """
         since = self._clock.now() - self._patience
-        for order_id in await self._open_work.open_orders(since, _BATCH):
+        orders = await self._open_work.open_orders(since, _BATCH, self._orders_seen)
+        self._orders_seen = self._orders_seen + _BATCH if len(orders) == _BATCH else 0
+        for order_id in orders:
             await _try("order", order_id, self._fulfilment.drive(order_id))
-        for load_id in await self._open_work.open_loads(since, _BATCH):
+        loads = await self._open_work.open_loads(since, _BATCH, self._loads_seen)
+        self._loads_seen = self._loads_seen + _BATCH if len(loads) == _BATCH else 0
+        for load_id in loads:
             await _try("load", load_id, self._haulage.drive(load_id))
         for region in await self._open_work.waiting_regions():
             await _try("region", region, self._planning.wake(region))

@@ -162,16 +162,16 @@ class ReadModel:
         """Return the regions in which released orders wait."""
         return await self._ids(queries.waiting_regions())
 
-    async def open_orders(self, unchanged_since: datetime, limit: int) -> list[str]:
+    async def open_orders(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
         """Return orders that have a way to go, or an unfinished process, and did not change since; oldest change first.
 
-        Orders whose process waits for a person are left out.
+        Orders whose process waits for a person are left out; the first `skip` are passed over.
         """
-        return await self._ids(queries.open_orders(_micros(unchanged_since), limit))
+        return await self._ids(queries.open_orders(_micros(unchanged_since), limit, skip))
 
-    async def open_loads(self, unchanged_since: datetime, limit: int) -> list[str]:
-        """Return loads that are not in an end state and did not change since a time, oldest change first."""
-        return await self._ids(queries.open_loads(_micros(unchanged_since), limit))
+    async def open_loads(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
+        """Return loads that have a way to go and did not change since, oldest change first; `skip` are passed over."""
+        return await self._ids(queries.open_loads(_micros(unchanged_since), limit, skip))
 
     async def related(self, order_id: str) -> list[tuple[str, str]]:
         """Return everything of an order's journey as (aggregate, id).

@@ -132,7 +132,7 @@ def waiting_regions() -> Select[str]:
     )
 
 
-def open_orders(unchanged_since_us: int, limit: int) -> Select[str]:
+def open_orders(unchanged_since_us: int, limit: int, skip: int = 0) -> Select[str]:
     """Return what gives the orders that may need a push, oldest change first.
 
     These have a way to go, or came to their end before their process did. One whose process waits for a person needs
@@ -153,16 +153,18 @@ def open_orders(unchanged_since_us: int, limit: int) -> Select[str]:
         .where(candidates.c.updated_us <= unchanged_since_us)
         .order_by(candidates.c.updated_us, candidates.c.id)
         .limit(limit)
+        .offset(skip)
     )
 
 
-def open_loads(unchanged_since_us: int, limit: int) -> Select[str]:
+def open_loads(unchanged_since_us: int, limit: int, skip: int = 0) -> Select[str]:
     """Return what gives the loads that have a way to go and did not change since a time, oldest change first."""
     return (
         select(loads.c.id)
         .where(loads.c.state.in_(sorted(OPEN_LOADS)), loads.c.updated_us <= unchanged_since_us)
         .order_by(loads.c.updated_us, loads.c.id)
         .limit(limit)
+        .offset(skip)
     )
 
 
