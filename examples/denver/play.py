@@ -186,7 +186,7 @@ async def show_account(stage: Stage, teller: Teller, results: Sequence[Result]) 
             " ".join(f"{load.load_id[-8:]} {load.assignments[-1].vehicle_id}" for load in rides if load.assignments),
             ", ".join(result.sale.invoices) if result.invoiced and result.sale is not None else _refused(result),
         ))  # fmt: skip
-    columns = ("reference", "customer", "sale", "state", "load", "Tryton invoice or refusal")
+    columns = ("reference", "customer", "sale", "state", "load", "invoice or refusal")
     teller.console.print(table(columns, rows, title="\nWhat Tryton and the log say"))
     first = results[0].demo.sale.reference
     for line in (

@@ -90,12 +90,13 @@ def show_orders(orders: Sequence[Order], as_json: bool) -> None:
     rows = [
         (
             words.sale(order), words.purchase_order(order), order.customer.name, words.order_state(order),
-            len(order.lines), words.moment(order.update_time), order.order_id, words.refusal(order),
+            len(order.lines), words.moment(order.update_time), words.refusal(order),
         )
         for order in orders
     ]  # fmt: skip
-    columns = ("sale", "reference", "customer", "state", "#lines", "updated", "order id", "refusal")
+    columns = ("sale", "reference", "customer", "state", "#lines", "updated", "refusal")
     screen().print(table(columns, rows))
+    print("the way of one: gladhand trace SALE   its lines: gladhand orders show SALE")
 
 
 def show_order(order: Order, as_json: bool) -> None:
@@ -128,15 +129,17 @@ def show_loads(loads: Sequence[Load], as_json: bool) -> None:
     if as_json:
         print_json([as_dict(load) for load in loads])
         return
+    ids = [load.load_id for load in loads]
     rows = [
         (
-            load.load_id, words.load_state(load), load.assignments[-1].vehicle_id if load.assignments else "",
+            words.short(load.load_id, ids), words.load_state(load), load.assignments[-1].vehicle_id if load.assignments else "",
             ",".join(load.assignments[-1].driver_ids) if load.assignments else "", len(load.stops),
             len(load.order_ids), words.moment(load.update_time),
         )
         for load in loads
     ]  # fmt: skip
-    screen().print(table(("load id", "state", "vehicle", "driver", "#stops", "#orders", "updated"), rows))
+    screen().print(table(("load", "state", "vehicle", "driver", "#stops", "#orders", "updated"), rows))
+    print("its stops: gladhand loads show LOAD")
 
 
 def show_load(load: Load, as_json: bool) -> None:

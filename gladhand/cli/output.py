@@ -14,8 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 _NARROWEST = 200
-_LONG = {"customer", "refusal", "reason", "stops", "value", "goods", "place", "to", "address", "load"}
-"""Columns that may take several lines; ids, numbers and times are to be copied."""
 
 
 def screen(*, stderr: bool = False) -> Console:
@@ -43,7 +41,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
             column.lstrip("#") or column,
             justify="right" if column.startswith("#") else "left",
             overflow="fold",
-            no_wrap=column not in _LONG,
+            no_wrap=column.endswith(" id"),  # to be copied
         )
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
