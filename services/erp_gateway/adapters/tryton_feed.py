@@ -18,19 +18,19 @@ _BEGINNING = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 _OLDEST_FIRST = (("last_modified_at", "ASC"), ("id", "ASC"))
 
 
-async def list_changes(session: TrytonSession, cursor: str, overlap: dt.timedelta) -> ChangePage:
-    """Changes since ``cursor`` (an ISO 8601 stamp of the ERP; "" means the beginning) less ``overlap``."""
+async def list_changes(
+    session: TrytonSession, cursor: str, overlap: dt.timedelta, *, thorough: bool = True
+) -> ChangePage:
+    """Changes since ``cursor`` (an ISO 8601 stamp of the ERP; "" means the beginning) less ``overlap``.
+
+    Lines and addresses hardly ever change once a sale is processed: they are asked for where ``thorough``, which has to
+    be more often than ``overlap`` lasts.
+    """
     newest = dt.datetime.fromisoformat(cursor) if cursor else _BEGINNING
     since = max(_BEGINNING, newest - overlap)
     changes: list[Change] = []
-    for found in (
-        await _sales(session, since),
-        await _lines(session, since),
-        await _moves(session, since),
-        await _shipments(session, since),
-        await _addresses(session, since),
-    ):
-        for sale, document, stamp in found:
+    for find in (_sales, _moves, _shipments, *((_lines, _addresses) if thorough else ())):
+        for sale, document, stamp in await find(session, since):
             changes.append(Change(str(sale), document, stamp.isoformat()))
             newest = max(newest, stamp)
     return ChangePage(tuple(changes), newest.isoformat() if newest > _BEGINNING else "")

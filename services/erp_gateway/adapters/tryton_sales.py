@@ -29,7 +29,6 @@ async def read_sale(session: TrytonSession, sale_id: int) -> SaleSnapshot:
 
 async def note_once(session: TrytonSession, resource: str, key: str, message: str) -> None:
     """Put a note on a record, visible to its users, unless one with ``key`` is there. ``key`` begins the note."""
-    text = f"{key}\n{message}"
-    domain = [("resource", "=", resource), ("message", "like", f"{key}%")]
-    if not await session.model("ir.note", "search", domain, 0, 1, None):
-        await session.create("ir.note", {"resource": resource, "message": text})
+    notes = await session.search_read("ir.note", [("resource", "=", resource)], ["message"])
+    if not any((note["message"] or "").startswith(f"{key}\n") for note in notes):
+        await session.create("ir.note", {"resource": resource, "message": f"{key}\n{message}"})

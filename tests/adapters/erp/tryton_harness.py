@@ -44,7 +44,7 @@ def login(under_test: TrytonUnderTest, url: str, user: str = "gateway", timeout_
 
 def adapter_at(under_test: TrytonUnderTest, url: str, timeout_s: float = 30.0) -> TrytonAdapter:
     options = TrytonOptions(
-        instance=INSTANCE, region=REGION, queue_wait_s=0.5, press=PressPolicy(doubt_s=3.0, watch_s=8.0)
+        instance=INSTANCE, region=REGION, thorough_s=0.0, queue_wait_s=0.5, press=PressPolicy(doubt_s=3.0, watch_s=8.0)
     )
     return TrytonAdapter(login(under_test, url, timeout_s=timeout_s), options)
 
