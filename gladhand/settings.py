@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         description="the collector's gRPC address, for example http://127.0.0.1:4317, or unset for no telemetry",
     )
 
+    @property
+    def nats_servers(self) -> tuple[str, ...]:
+        """The URLs of `nats_url`, one by one."""
+        return tuple(url.strip() for url in self.nats_url.split(","))
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment. Raises SettingsError naming every wrong variable with its remedy."""

@@ -25,7 +25,7 @@ _PAUSE_S = 0.5
 
 
 class MeshClock(WarpClock):
-    """A warped clock that follows the mesh's offset live. Open it with `opened`."""
+    """A warped clock that follows the mesh's offset live, within `following`."""
 
     def __init__(self, base: Clock | None = None) -> None:
         super().__init__(base)

@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from nats.aio.client import Client
-
 from gladhand.bus.buckets import BucketSpec, open_bucket
-from gladhand.bus.connection import ConnectionSettings, connected
-from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.request import Patience
-from gladhand.bus.warp import MeshClock
 from gladhand.client import call, channel
-from gladhand.clock import Clock, SystemClock
 from gladhand.log.jetstream import JetStreamEventStore
+from gladhand.mesh import Joined, consuming, joined
 from gladhand.server import ServiceProcess
-from gladhand.settings import ClockKind
 from logistics.dispatch.v1 import DispatchServiceStub, dispatch_service_pb2
 from logistics.edge.v1 import add_EdgeIngestServiceServicer_to_server
 from logistics.orchestrator.v1 import (
@@ -46,18 +40,16 @@ _DOCUMENTS = "DOCUMENTS"
 async def build(process: ServiceProcess[EdgeSettings]) -> None:
     """Put the service together."""
     settings = process.settings
-    servers = tuple(url.strip() for url in settings.nats_url.split(","))
-    connection = await process.enter(connected(ConnectionSettings(servers=servers, name=GATEWAY)))
-    clock, bus = await _bus(process, connection)
-    intake, pods = await _desks(process, connection, bus, clock)
+    mesh = await process.enter(joined(GATEWAY, settings, patience=Patience(deadline=settings.publish_wait_s)))
+    intake, pods = await _desks(process, mesh)
     in_hand = InHand()
     process.add_servicer(
         add_EdgeIngestServiceServicer_to_server, EdgeIngest(intake, pods, in_hand), own_idempotency=True
     )
-    _add_redelivery(process, bus, intake, pods, in_hand)
+    _add_redelivery(process, mesh, intake, pods, in_hand)
     detector = Detector(
-        bus,
-        JetStreamEventStore(connection, source=GATEWAY),
+        mesh.bus,
+        JetStreamEventStore(mesh.connection, source=GATEWAY),
         settings.fence_rules(),
         settings.region,
         tolerance_s=settings.correction_s,
@@ -67,7 +59,7 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
     process.add_task("geofence detector", detector.run)
 
     def missing() -> list[str]:
-        found = [] if connection.is_connected else ["NATS does not answer"]
+        found = [] if mesh.connection.is_connected else ["NATS does not answer"]
         return found if detector.ready else [*found, "the log of loads is still being read"]
 
     app = build_app(intake, pods, in_hand, readiness=missing, most_bytes=settings.most_telemetry_bytes)
@@ -76,9 +68,7 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
     process.add_task("http", http.run)
 
 
-async def _desks(
-    process: ServiceProcess[EdgeSettings], connection: Client, bus: JetStreamBus, clock: Clock
-) -> tuple[Intake, PodDesk]:
+async def _desks(process: ServiceProcess[EdgeSettings], mesh: Joined) -> tuple[Intake, PodDesk]:
     """Those who work on what came in: telemetry and proofs."""
     settings, rules = process.settings, process.settings.filter_rules()
     keys = BucketSpec(
@@ -87,18 +77,18 @@ async def _desks(
         keep=timedelta(days=settings.dedupe_days),
         max_bytes=settings.dedupe_bytes,
     )
-    ledger = Ledger(await open_bucket(connection, keys, Patience(deadline=settings.publish_wait_s)))
-    inbox = Inbox(bus, clock, settings.region)
+    ledger = Ledger(await open_bucket(mesh.connection, keys, Patience(deadline=settings.publish_wait_s)))
+    inbox = Inbox(mesh.bus, mesh.clock, settings.region)
     fleet = await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR))
-    pairings = FleetPairings(DispatchServiceStub(fleet), clock)
-    intake = Intake(bus, inbox, ledger, pairings, rules, settings.region)
-    documents = await bus.objects(_DOCUMENTS)
+    pairings = FleetPairings(DispatchServiceStub(fleet), mesh.clock)
+    intake = Intake(mesh.bus, inbox, ledger, pairings, rules, settings.region)
+    documents = await mesh.bus.objects(_DOCUMENTS)
     record = await _recorder(process)
     return intake, PodDesk(inbox, documents, ledger, record, limits=settings.file_limits(), rules=rules)
 
 
 def _add_redelivery(
-    process: ServiceProcess[EdgeSettings], bus: JetStreamBus, intake: Intake, pods: PodDesk, in_hand: InHand
+    process: ServiceProcess[EdgeSettings], mesh: Joined, intake: Intake, pods: PodDesk, in_hand: InHand
 ) -> None:
     """The durable consumer that finishes what nobody waits for."""
     settings = process.settings
@@ -113,23 +103,10 @@ def _add_redelivery(
     )
 
     async def redeliver(stopping: asyncio.Event) -> None:
-        consumer = await bus.subscribe(redelivery.subscription())
-        await stopping.wait()
-        await consumer.stop()
+        async with consuming(mesh.bus, (redelivery.subscription(),)):
+            await stopping.wait()
 
     process.add_task("inbox", redeliver)
-
-
-async def _bus(process: ServiceProcess[EdgeSettings], connection: Client) -> tuple[Clock, JetStreamBus]:
-    """The clock of the mesh and the bus that goes by it."""
-    patience = Patience(deadline=process.settings.publish_wait_s)
-    if process.settings.clock is ClockKind.SYSTEM:
-        system = SystemClock()
-        return system, JetStreamBus(connection, system, patience=patience)
-    warped = MeshClock()
-    bus = JetStreamBus(connection, warped, patience=patience)
-    await process.enter(warped.following(bus))
-    return warped, bus
 
 
 async def _recorder(process: ServiceProcess[EdgeSettings]) -> Recorder:

@@ -7,15 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from gladhand.bus.connection import ConnectionSettings, connected
-from gladhand.bus.jetstream import JetStreamBus
-from gladhand.bus.port import Subscription
-from gladhand.bus.warp import MeshClock
 from gladhand.client import channel
-from gladhand.clock import Clock, SystemClock
 from gladhand.idempotency import BucketIdempotency
+from gladhand.mesh import consuming, joined
 from gladhand.server import ServiceProcess
-from gladhand.settings import ClockKind
 from logistics.erp.v1 import erp_gateway_service_pb2_grpc as erp_grpc
 from logistics.orchestrator.v1 import orchestrator_service_pb2
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as orchestrator_grpc
@@ -52,44 +47,28 @@ async def _adapter(settings: ErpSettings) -> AsyncIterator[TrytonAdapter]:
         await adapter.close()
 
 
-@asynccontextmanager
-async def _consuming(bus: JetStreamBus, subscription: Subscription) -> AsyncIterator[None]:
-    consumer = await bus.subscribe(subscription)
-    try:
-        yield
-    finally:
-        await consumer.stop()
-
-
 async def build(process: ServiceProcess[ErpSettings]) -> None:
     """Put the service together: bus, adapter, watcher, submitter, servicer."""
     settings = process.settings
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every poll
-    connection = await process.enter(
-        connected(ConnectionSettings(servers=tuple(settings.nats_url.split(",")), name=process.name))
-    )
-    warped = MeshClock() if settings.clock is ClockKind.WARP else None
-    clock: Clock = warped or SystemClock()
-    bus = JetStreamBus(connection, clock)
-    if warped is not None:
-        await process.enter(warped.following(bus))
+    mesh = await process.enter(joined(process.name, settings))
     adapter = await process.enter(_adapter(settings))
-    cursors = CursorStore(await bus.key_value("CURSORS"), settings.erp_instance)
+    cursors = CursorStore(await mesh.bus.key_value("CURSORS"), settings.erp_instance)
     feed = FeedOptions(interval_s=settings.poll_interval_s, settle_s=settings.settle_s)
     orders = await process.enter(channel(settings.orchestrator_target, orchestrator_service_pb2.DESCRIPTOR))
     submitter = SalesSubmitter(RemoteOrders(orchestrator_grpc.OrchestratorServiceStub(orders)), settings.erp_instance)
-    await process.enter(_consuming(bus, submitter.subscription(settings.region)))
+    await process.enter(consuming(mesh.bus, (submitter.subscription(settings.region),)))
     watcher = SalesWatcher(
         adapter,
-        bus,
+        mesh.bus,
         cursors,
         region=settings.region,
         options=feed,
         redrive_after=timedelta(seconds=settings.redrive_after_s),
     )
-    process.use_idempotency(BucketIdempotency(await bus.key_value("IDEMPOTENCY")))
+    process.use_idempotency(BucketIdempotency(await mesh.bus.key_value("IDEMPOTENCY")))
     process.add_servicer(
-        erp_grpc.add_ErpGatewayServiceServicer_to_server, ErpGatewayServicer(adapter, clock, feed, cursors.read)
+        erp_grpc.add_ErpGatewayServiceServicer_to_server, ErpGatewayServicer(adapter, mesh.clock, feed, cursors.read)
     )
     process.add_task("sales watcher", watcher.run)
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from gladhand.bus.connection import ConnectionSettings, connected
-from gladhand.bus.jetstream import JetStreamBus
-from gladhand.bus.warp import MeshClock
-from gladhand.clock import Clock, SystemClock
+from gladhand.mesh import clock_only
 from gladhand.server import ServiceProcess
-from gladhand.settings import ClockKind
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import add_DispatchServiceServicer_to_server
 from services.fleet_gateway.adapters.fleet_desk import FleetDesk
 from services.fleet_gateway.adapters.sqlite_book import SqliteBook
@@ -25,7 +21,7 @@ NAME = "fleet_gateway"
 async def build(process: ServiceProcess[FleetSettings]) -> None:
     """Open the desk, register the fleet, start the planning process and serve."""
     settings = process.settings
-    clock = await _clock(process)
+    clock = await process.enter(clock_only(NAME, settings))
     register = None if settings.fleet_file is None else read_register(settings.fleet_file)
     book = await process.enter(SqliteBook.opened(settings.desk, clock.now()))
     desk = FleetDesk(book, clock, hold_for=timedelta(seconds=settings.hold_s), known_hours=settings.known_hours)
@@ -35,18 +31,6 @@ async def build(process: ServiceProcess[FleetSettings]) -> None:
     planning = Planning(desk, planner, settings.matrix, clock, settings.planning)
     servicer = Dispatch(desk, planning, timedelta(seconds=settings.device_cache_s))
     process.add_servicer(add_DispatchServiceServicer_to_server, servicer, own_idempotency=True)
-
-
-async def _clock(process: ServiceProcess[FleetSettings]) -> Clock:
-    """Return the machine's clock, or the mesh's for a demonstration; only then is NATS needed."""
-    settings = process.settings
-    if settings.clock is ClockKind.SYSTEM:
-        return SystemClock()
-    clock = MeshClock()
-    servers = tuple(url.strip() for url in settings.nats_url.split(","))
-    connection = await process.enter(connected(ConnectionSettings(servers=servers, name=NAME)))
-    await process.enter(clock.following(JetStreamBus(connection, clock)))
-    return clock
 
 
 def main() -> int:

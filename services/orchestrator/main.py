@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
-from nats.aio.client import Client
 
-from gladhand.bus.connection import ConnectionSettings, connected
-from gladhand.bus.jetstream import JetStreamBus
-from gladhand.bus.port import Bus, Subscription
 from gladhand.bus.streams import ensure_streams, standard_streams
-from gladhand.bus.warp import MeshClock
 from gladhand.client import channel
-from gladhand.clock import Clock, SystemClock
 from gladhand.idempotency import BucketIdempotency
-from gladhand.log.durability import require_durable
 from gladhand.log.jetstream import JetStreamEventStore
+from gladhand.mesh import consuming, joined
 from gladhand.server import ServiceProcess
-from gladhand.settings import ClockKind
 from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import add_OrchestratorServiceServicer_to_server
@@ -32,64 +23,39 @@ from services.orchestrator.servicer import OWN_IDEMPOTENCY, OrchestratorServicer
 from services.orchestrator.settings import OrchestratorSettings
 
 
-@asynccontextmanager
-async def _consuming(bus: Bus, subscriptions: Sequence[Subscription]) -> AsyncIterator[None]:
-    consumers = [await bus.subscribe(subscription) for subscription in subscriptions]
-    try:
-        yield
-    finally:
-        for consumer in consumers:
-            await consumer.stop()
-
-
 async def build(process: ServiceProcess[OrchestratorSettings]) -> None:
     """Put the service together and let its processes run."""
     ports, orchestrator = await assemble(process)
     process.add_task("projector", Projector(ports.store, ports.read_model).run)
     process.add_task("watchdog", orchestrator.watchdog.run)
-    await process.enter(_consuming(ports.bus, orchestrator.subscriptions))
+    await process.enter(consuming(ports.bus, orchestrator.subscriptions))
 
 
 async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports, Orchestrator]:
     """Open log, bus, gateways and read model and serve commands; no process runs yet."""
     settings = process.settings
-    servers = tuple(settings.nats_url.split(","))
-    connection = await process.enter(connected(ConnectionSettings(servers=servers, name=process.name)))
-    await require_durable(connection, settings.monitoring_url, allow_unsynced=settings.allow_unsynced)
-    await ensure_streams(connection, standard_streams())
-    clock, bus = await _clock_and_bus(process, connection)
-    store = JetStreamEventStore(connection, source=process.name)
+    mesh = await process.enter(joined(process.name, settings))
+    await ensure_streams(mesh.connection, standard_streams())
+    store = JetStreamEventStore(mesh.connection, source=process.name)
     erp = GrpcErpGateway(await process.enter(channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR)))
     fleet = GrpcFleetGateway(await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR)))
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     read_model = await process.enter(ReadModel.opened(settings.read_model_url))
 
-    ports = Ports(store=store, bus=bus, clock=clock, erp=erp, fleet=fleet, read_model=read_model)
+    ports = Ports(store=store, bus=mesh.bus, clock=mesh.clock, erp=erp, fleet=fleet, read_model=read_model)
     orchestrator = compose(
         ports,
         _policy(settings),
         workers=settings.workers,
         watchdog_every=timedelta(seconds=settings.watchdog_s),
     )
-    process.use_idempotency(BucketIdempotency(await bus.key_value("IDEMPOTENCY")))
+    process.use_idempotency(BucketIdempotency(await mesh.bus.key_value("IDEMPOTENCY")))
     process.add_servicer(
         add_OrchestratorServiceServicer_to_server,
         OrchestratorServicer(orchestrator.desk),
         own_idempotency=OWN_IDEMPOTENCY,
     )
     return ports, orchestrator
-
-
-async def _clock_and_bus(
-    process: ServiceProcess[OrchestratorSettings], connection: Client
-) -> tuple[Clock, JetStreamBus]:
-    if process.settings.clock is not ClockKind.WARP:
-        system = SystemClock()
-        return system, JetStreamBus(connection, system)
-    warped = MeshClock()
-    bus = JetStreamBus(connection, warped)
-    await process.enter(warped.following(bus))
-    return warped, bus
 
 
 def _policy(settings: OrchestratorSettings) -> ProcessPolicy:

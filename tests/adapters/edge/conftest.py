@@ -11,6 +11,7 @@ import httpx
 import pytest
 from nats.aio.client import Client
 
+from gladhand.nats_server import NatsServer
 from gladhand.readiness import read_ready
 from gladhand.server import ServiceProcess
 from gladhand.testing import eventually
@@ -55,7 +56,12 @@ async def neighbours(fleet: Fleet, orchestrator: Orchestrator) -> AsyncGenerator
 
 @pytest.fixture
 async def start(
-    tmp_path: Path, mesh_streams: Client, nats_url: str, neighbours: str, orchestrator: Orchestrator
+    tmp_path: Path,
+    mesh_streams: Client,
+    nats_server: NatsServer,
+    nats_url: str,
+    neighbours: str,
+    orchestrator: Orchestrator,
 ) -> AsyncGenerator[Start]:
     """Start a gateway in this process; settings may be given."""
     async with AsyncExitStack() as stack:
@@ -65,6 +71,7 @@ async def start(
             values: dict[str, object] = {
                 "region": REGION,
                 "nats_url": nats_url,
+                "monitoring_url": nats_server.monitoring_url,
                 "ready_file": ready,
                 "fleet_target": neighbours,
                 "orchestrator_target": neighbours,

@@ -41,7 +41,7 @@ async def own_nats(tmp_path: Path) -> AsyncGenerator[NatsServer]:
 
 
 async def test_while_nats_is_away_senders_are_told_to_keep_what_they_have(start: Start, own_nats: NatsServer) -> None:
-    edge = await start(nats_url=own_nats.url, publish_wait_s=0.5)
+    edge = await start(nats_url=own_nats.url, monitoring_url=own_nats.monitoring_url, publish_wait_s=0.5)
     at = now() - timedelta(minutes=5)
     assert (await edge.http.get("/osmand", params=osmand_query(at=at))).status_code == 200
     own_nats.kill()
@@ -114,6 +114,7 @@ async def begin() -> AsyncGenerator[Begin]:
 async def test_a_killed_gateway_finishes_what_it_had_stored(
     tmp_path: Path,
     streams: Streams,
+    nats_server: NatsServer,
     nats_url: str,
     neighbours: str,
     fleet: Fleet,
@@ -126,6 +127,7 @@ async def test_a_killed_gateway_finishes_what_it_had_stored(
     environment = {
         "GLADHAND_REGION": REGION,
         "GLADHAND_NATS_URL": nats_url,
+        "GLADHAND_MONITORING_URL": nats_server.monitoring_url,
         "GLADHAND_READY_FILE": str(ready_file),
         "GLADHAND_FLEET_TARGET": away,
         "GLADHAND_ORCHESTRATOR_TARGET": neighbours,

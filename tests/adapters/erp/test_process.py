@@ -14,6 +14,7 @@ from nats.aio.client import Client
 
 from gladhand.client import call, channel
 from gladhand.errors import FailedPrecondition, NotFound, SettingsError
+from gladhand.nats_server import NatsServer
 from gladhand.server import ServiceProcess
 from gladhand.testing import eventually
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
@@ -60,9 +61,10 @@ async def taking_notes() -> AsyncIterator[tuple[Notes, str]]:
         await server.stop(0)
 
 
-def settings(tryton: TrytonUnderTest, nats_url: str, target: str) -> ErpSettings:
+def settings(tryton: TrytonUnderTest, nats: NatsServer, nats_url: str, target: str) -> ErpSettings:
     return ErpSettings(
         nats_url=nats_url,
+        monitoring_url=nats.monitoring_url,
         region="us",
         erp_instance=INSTANCE,
         tryton_url=tryton.server.url,
@@ -74,10 +76,14 @@ def settings(tryton: TrytonUnderTest, nats_url: str, target: str) -> ErpSettings
 
 
 async def test_from_a_sale_to_its_invoice_over_grpc(
-    tryton: TrytonUnderTest, tryton_harness: TrytonHarness, mesh_streams: Client, nats_url: str
+    tryton: TrytonUnderTest,
+    tryton_harness: TrytonHarness,
+    mesh_streams: Client,
+    nats_server: NatsServer,
+    nats_url: str,
 ) -> None:
     async with taking_notes() as (notes, target):
-        process = ServiceProcess("erp_gateway", settings(tryton, nats_url, target))
+        process = ServiceProcess("erp_gateway", settings(tryton, nats_server, nats_url, target))
         async with (
             process.serving(build) as running,
             channel(running.target, erp.DESCRIPTOR) as to_gateway,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
+from gladhand.nats_server import NatsServer
 from gladhand.server import ServiceProcess
 from gladhand.settings import LogLevel
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
@@ -29,14 +30,14 @@ async def gateways() -> AsyncIterator[Gateways]:
 
 @pytest.fixture
 async def orchestrator(
-    nats_url: str, nats_connection: object, nats_server: object, gateways: Gateways, tmp_path: Path
+    nats_url: str, nats_connection: object, nats_server: NatsServer, gateways: Gateways, tmp_path: Path
 ) -> AsyncIterator[OrchestratorServiceAsyncStub]:
     """A client of a running orchestrator."""
     settings = OrchestratorSettings(
         port=0,
         region="us",
         nats_url=nats_url,
-        monitoring_url=nats_server.monitoring_url,  # type: ignore[attr-defined]
+        monitoring_url=nats_server.monitoring_url,
         data_dir=tmp_path,
         erp_target=gateways.target,
         fleet_target=gateways.target,

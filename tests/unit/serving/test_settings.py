@@ -72,6 +72,10 @@ def test_a_wrong_variable_is_named_with_its_remedy(
     assert remedy in str(caught.value)
 
 
+def test_several_servers_are_told_apart() -> None:
+    assert Settings(nats_url="nats://a:1, tls://b:2").nats_servers == ("nats://a:1", "tls://b:2")
+
+
 def test_a_missing_variable_is_named_with_its_remedy() -> None:
     with pytest.raises(SettingsError, match=r"^GLADHAND_ERP_URL is not set; set it to the ERP's address, for example"):
         ErpSettings.load()

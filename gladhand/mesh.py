@@ -1,0 +1,85 @@
+"""How a service joins the mesh: one connection, the bus on it, the clock that all go by, and its consumers.
+
+Every `main.py` stands on this, so that no service can forget the durability check or mix two clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from gladhand.bus.connection import ConnectionSettings, connected
+from gladhand.bus.jetstream import JetStreamBus
+from gladhand.bus.port import Bus, Subscription
+from gladhand.bus.request import Patience
+from gladhand.bus.warp import MeshClock
+from gladhand.clock import Clock, SystemClock
+from gladhand.log.durability import require_durable
+from gladhand.settings import ClockKind, Settings
+
+__all__ = ["Joined", "clock_only", "consuming", "joined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A service's place in the mesh."""
+
+    connection: Client
+    bus: JetStreamBus
+    clock: Clock
+    """The clock that `bus` and its timers go by; hand on no other."""
+
+
+@asynccontextmanager
+async def joined(name: str, settings: Settings, *, patience: Patience | None = None) -> AsyncIterator[Joined]:
+    """Join as `name`, to write as well as to read, for the duration of a block.
+
+    Raises StartRefused where no server lets us in, NotDurable where it acknowledges what is not on disk and
+    `allow_unsynced` does not accept that.
+    """
+    async with _connection(name, settings) as connection:
+        await require_durable(connection, settings.monitoring_url, allow_unsynced=settings.allow_unsynced)
+        async with _on_time(connection, settings.clock, patience) as place:
+            yield place
+
+
+@asynccontextmanager
+async def clock_only(name: str, settings: Settings) -> AsyncIterator[Clock]:
+    """Give the clock to a service that keeps nothing in the mesh; NATS is needed only where the clock is shared."""
+    if settings.clock is ClockKind.SYSTEM:
+        yield SystemClock()
+        return
+    async with _connection(name, settings) as connection, _on_time(connection, settings.clock, None) as place:
+        yield place.clock
+
+
+@asynccontextmanager
+async def consuming(bus: Bus, subscriptions: Iterable[Subscription]) -> AsyncIterator[None]:
+    """Run consumers for the duration of a block; the last to begin stops first.
+
+    Raises StreamMissing, BusUnavailable; those that had begun are stopped again.
+    """
+    async with AsyncExitStack() as running:
+        for subscription in subscriptions:
+            consumer = await bus.subscribe(subscription)
+            running.push_async_callback(consumer.stop)
+        yield
+
+
+def _connection(name: str, settings: Settings) -> AbstractAsyncContextManager[Client]:
+    return connected(ConnectionSettings(servers=settings.nats_servers, name=name))
+
+
+@asynccontextmanager
+async def _on_time(connection: Client, kind: ClockKind, patience: Patience | None) -> AsyncIterator[Joined]:
+    if kind is ClockKind.SYSTEM:
+        clock = SystemClock()
+        yield Joined(connection, JetStreamBus(connection, clock, patience=patience), clock)
+        return
+    warped = MeshClock()
+    bus = JetStreamBus(connection, warped, patience=patience)
+    async with warped.following(bus):
+        yield Joined(connection, bus, warped)
