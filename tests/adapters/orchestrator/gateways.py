@@ -79,8 +79,8 @@ class Gateways:
         faults = Faults()
         erp, fleet = LedgerErp(faults), YardFleet(SystemClock(), faults)
         server = grpc.aio.server()
-        add_ErpGatewayServiceServicer_to_server(_Erp(erp), server)
-        add_DispatchServiceServicer_to_server(_Fleet(fleet), server)
+        add_ErpGatewayServiceServicer_to_server(_Erp(erp), server)  # type: ignore[abstract]  # answers what is asked here
+        add_DispatchServiceServicer_to_server(_Fleet(fleet), server)  # type: ignore[abstract]  # likewise
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
