@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, Field, field_validator
 from pydantic_settings import NoDecode
 
 from gladhand.errors import SettingsError
@@ -29,7 +29,7 @@ class ErpSettings(Settings):
     )
     tryton_timeout_s: float = Field(30.0, gt=0, le=600, description="seconds that one call may take, up to 600")
     tryton_warnings: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="empty: warnings of the ERP are refused and shown, never acknowledged"
+        (), description="beginnings of warning names that may be acknowledged, comma between; unset refuses all"
     )
     orchestrator_target: str = Field(
         "127.0.0.1:7051", min_length=1, description="where the orchestrator is, for example 127.0.0.1:7051"
@@ -42,6 +42,11 @@ class ErpSettings(Settings):
     redrive_after_s: float = Field(
         60.0, ge=1, le=86_400, description="seconds after which a sale stuck in the ERP is pushed on, from 1"
     )
+
+    @field_validator("tryton_warnings", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     def tryton_password(self) -> str:
         """Read the password. Raises SettingsError where the file does not hold it."""

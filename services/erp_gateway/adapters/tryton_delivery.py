@@ -29,6 +29,8 @@ from services.erp_gateway.adapters.tryton_units import quantity
 from services.erp_gateway.translation import plain
 
 _PAUSE_S = 0.25
+_ROUNDS = 8
+"""Rounds of work in one call; three are the most that a delivery takes."""
 _SHIPMENT = "stock.shipment.out"
 _ASSIGNED = frozenset({"assigned", "picked", "packed", "shipped", "done"})
 _PICKED = _ASSIGNED - {"assigned"}
@@ -92,41 +94,38 @@ class DeliveryPoster:
         The ERP may process the sale through its queue, so that the remainder of a partial delivery appears later; it is
         waited for, because it must be cancelled too. Raises Unavailable where that takes too long.
         """
-        waited = 0.0
-        while not await self._advance(sale_id, request, today):
-            if waited >= self._wait_s:
+        waited, worked = 0.0, 0
+        while True:
+            sale = await read_sale(self._session, sale_id)
+            if worked < _ROUNDS and await self._work(sale, request, today):
+                worked += 1
+            elif sale.shipment_state in _SETTLED:
+                break
+            elif waited < self._wait_s:
+                await self._sleep(_PAUSE_S)
+                waited += _PAUSE_S
+            else:
                 raise Unavailable(
                     "the ERP has not processed the delivery yet; is its queue running?",
                     retry_after_s=5.0,
                     reason="ERP_UNAVAILABLE",
                     metadata={"erp": self._instance},
                 )
-            await self._sleep(_PAUSE_S)
-            waited += _PAUSE_S
-        sale = await read_sale(self._session, sale_id)
         await self._note_proofs(sale, request)
         return self._answer(sale, request)
 
-    async def _advance(self, sale_id: int, request: erp.PostDeliveryRequest, today: dt.date) -> bool:
-        """Do what is due now; whether the sale then has nothing left to deliver."""
-        accepted = {line.line_id: Decimal(line.accepted.value) for line in request.lines}
-        sale = await read_sale(self._session, sale_id)
-        plan = self._plan(sale, accepted)
+    async def _work(self, sale: SaleSnapshot, request: erp.PostDeliveryRequest, today: dt.date) -> bool:
+        """Do what is due as the sale stands; whether there was anything."""
+        plan = self._plan(sale, {line.line_id: Decimal(line.accepted.value) for line in request.lines})
         if plan.complete:
             await self._complete(sale, plan, request, today)
-            plan = self._plan(await read_sale(self._session, sale_id), accepted)
+            return True
         for shipment in plan.cancel:
             await self._presses.press(_SHIPMENT, "cancel", [shipment], _CANCELLED)
-        state = await self._shipment_state(sale_id)
-        if state == "exception":
-            await self._ignore_cancelled(sale_id)
-            state = await self._shipment_state(sale_id)
-        return state in _SETTLED
-
-    async def _shipment_state(self, sale_id: int) -> str:
-        (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
-        state: str = row["shipment_state"]
-        return state
+        if plan.cancel or sale.shipment_state == "exception":
+            await self._ignore_cancelled(sale.id)
+            return True
+        return False
 
     def _plan(self, sale: SaleSnapshot, accepted: Mapping[str, Decimal]) -> DeliveryPlan:
         if sale.state not in ("processing", "done"):
@@ -155,7 +154,7 @@ class DeliveryPoster:
                 sku=short[0] if short else "",
             )  # fmt: skip
         for button, reached in (("pick", _PICKED), ("pack", _PACKED), ("do", _DONE)):
-            states = await self._presses.press(_SHIPMENT, button, ids, reached)
+            states = await self._presses.press(_SHIPMENT, button, ids, reached, states)
             if not all(state in reached for state in states):
                 raise _refused(f"the ERP left shipments in {sorted(set(states))} after {button!r}", "ERP_REFUSED", sale)
 
@@ -214,6 +213,9 @@ class DeliveryPoster:
 
     async def _ignore_cancelled(self, sale_id: int) -> None:
         """Tell the sale that what was cancelled shall not be delivered again; otherwise it waits for a decision."""
+        (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
+        if row["shipment_state"] != "exception":
+            return
 
         async def steps(form: WizardForm) -> None:
             form.values["ask"].update(ignore_moves=form.values["ask"]["domain_moves"], recreate_moves=[])

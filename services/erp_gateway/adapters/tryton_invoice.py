@@ -123,8 +123,9 @@ class InvoicePoster:
         invoice_id = invoice["id"]
         if invoice["reference"] != posting_key:
             await self._mark(invoice, posting_key)
+        states = [invoice["state"]]
         for button, reached in (("validate_invoice", _VALIDATED), ("post", _POSTED)):
-            states = await self._presses.press(_INVOICE, button, [invoice_id], reached)
+            states = await self._presses.press(_INVOICE, button, [invoice_id], reached, states)
             if states[0] not in reached:
                 raise FailedPrecondition(
                     f"the ERP left the invoice in state {states[0]!r} after {button!r}",

@@ -81,13 +81,20 @@ class Presses:
         """The states of records, in their order."""
         return [row["state"] for row in await self._session.read(model, ids, ["state"])]
 
-    async def press(self, model: str, button: str, ids: Sequence[int], reached: Collection[str]) -> list[str]:
+    async def press(
+        self,
+        model: str,
+        button: str,
+        ids: Sequence[int],
+        reached: Collection[str],
+        before: Sequence[str] | None = None,
+    ) -> list[str]:
         """Press ``button`` on those of ``ids`` that are in no ``reached`` state, at once; return all states read back.
 
-        Raises what the server raised where the states show that nothing came of it, and ``UserWarningRaised`` for a
-        warning that is not on the list.
+        ``before`` are their states where the caller has just read them. Raises what the server raised where the states
+        show that nothing came of it, and ``UserWarningRaised`` for a warning that is not on the list.
         """
-        states = await self.states(model, ids)
+        states = list(before) if before is not None else await self.states(model, ids)
         due = [record for record, state in zip(ids, states, strict=True) if state not in reached]
         if not due:
             return states

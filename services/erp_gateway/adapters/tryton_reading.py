@@ -18,8 +18,8 @@ from services.erp_gateway.adapters.tryton_snapshot import (
 from services.erp_gateway.adapters.tryton_units import number
 
 _SALE = (
-    "number", "reference", "state", "description", "comment", "shipping_date", "currency.code", "company.timezone",
-    "party", "party.code", "party.name", "warehouse", "warehouse.code", "warehouse.name", "warehouse.address",
+    "number", "reference", "state", "shipment_state", "description", "comment", "shipping_date", "currency.code",
+    "company.timezone", "party", "party.code", "party.name", "warehouse", "warehouse.code", "warehouse.name", "warehouse.address",
     "shipment_address", "last_modified_at", "lines", "shipments",
 )  # fmt: skip
 _LINE = (
@@ -36,7 +36,9 @@ _ADDRESS = (
 
 async def read_sales(session: TrytonSession, ids: Sequence[int]) -> list[SaleSnapshot]:
     """Snapshots in the order of ``ids``; a sale that does not exist (any more) is left out."""
-    sales = await session.read("sale.sale", await existing(session, "sale.sale", ids), _SALE)
+    # a search, because a read of one that is gone would fail as a whole
+    found = await session.search_read("sale.sale", [("id", "in", list(ids))], _SALE) if ids else []
+    sales = sorted(found, key=lambda row: ids.index(row["id"]))
     lines = await session.read("sale.line", _flat(sales, "lines"), _LINE)
     shipments = await session.read("stock.shipment.out", _flat(sales, "shipments"), _SHIPMENT)
     moves = await session.read("stock.move", _flat(shipments, "outgoing_moves"), _MOVE)
@@ -44,14 +46,6 @@ async def read_sales(session: TrytonSession, ids: Sequence[int]) -> list[SaleSna
     wanted |= {(row.get("warehouse.") or {}).get("address") for row in sales}
     addresses = await read_addresses(session, sorted(wanted - {None}))
     return [_snapshot(sale, lines, shipments, moves, addresses) for sale in sales]
-
-
-async def existing(session: TrytonSession, model: str, ids: Sequence[int]) -> list[int]:
-    """Those of ``ids`` that exist and this user may see; a read of others would fail as a whole."""
-    if not ids:
-        return []
-    found = set(await session.model(model, "search", [("id", "in", list(ids))], 0, None, None))
-    return [record for record in ids if record in found]
 
 
 async def read_addresses(session: TrytonSession, ids: Sequence[int]) -> dict[int, AddressRow]:
@@ -94,6 +88,7 @@ def _snapshot(
         number=sale["number"],
         reference=sale["reference"],
         state=sale["state"],
+        shipment_state=sale["shipment_state"],
         description=sale["description"] or "",
         comment=sale["comment"] or "",
         shipping_date=sale["shipping_date"],

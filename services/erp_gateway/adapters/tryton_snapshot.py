@@ -89,6 +89,7 @@ class SaleSnapshot:
     number: str | None
     reference: str | None
     state: str
+    shipment_state: str
     description: str
     comment: str
     shipping_date: dt.date | None

@@ -116,3 +116,13 @@ def test_a_credentials_file_without_the_password_is_refused_with_a_remedy(tmp_pa
     wrong = ErpSettings(tryton_url="http://127.0.0.1:1", tryton_credentials=path)
     with pytest.raises(SettingsError, match="GLADHAND_TRYTON_CREDENTIALS"):
         wrong.tryton_password()
+
+
+def test_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLADHAND_TRYTON_URL", "http://127.0.0.1:8000")
+    monkeypatch.setenv("GLADHAND_TRYTON_CREDENTIALS", str(tmp_path / "credentials.json"))
+    monkeypatch.setenv("GLADHAND_TRYTON_WARNINGS", "future_move., invoice_date.")
+    assert ErpSettings.load().tryton_warnings == ("future_move.", "invoice_date.")
+    monkeypatch.setenv("GLADHAND_TRYTON_URL", "nonsense")
+    with pytest.raises(SettingsError, match="GLADHAND_TRYTON_URL"):
+        ErpSettings.load()

@@ -44,6 +44,7 @@ SALE = SaleSnapshot(
     number="S-17",
     reference="PO-1",
     state="processing",
+    shipment_state="waiting",
     description="",
     comment="Ring twice",
     shipping_date=dt.date(2026, 1, 6),
