@@ -19,7 +19,8 @@ from services.erp_gateway.adapters.tryton_units import number
 
 _SALE = (
     "number", "reference", "state", "shipment_state", "description", "comment", "shipping_date", "currency.code",
-    "company.timezone", "party", "party.code", "party.name", "warehouse", "warehouse.code", "warehouse.name", "warehouse.address",
+    "company.timezone", "party", "party.code", "party.name", "warehouse", "warehouse.code", "warehouse.name",
+    "warehouse.address",
     "shipment_address", "last_modified_at", "lines", "shipments",
 )  # fmt: skip
 _LINE = (
