@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from google.protobuf.descriptor import EnumDescriptor
 
+from gladhand.enums import EnumType
 from gladhand.errors import ContractError, FailedPrecondition, Precondition
 from logistics.contract.v1 import lifecycle_pb2
-
-
-class EnumType(Protocol):
-    """A generated enum, for example `OrderState`: whatever carries an enum's descriptor."""
-
-    @property
-    def DESCRIPTOR(self) -> EnumDescriptor:
-        """The enum's descriptor."""
-        ...
 
 
 class MachineState(NamedTuple):

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gladhand.calls import CORRELATION_KEY, correlated, correlation_id, offered_correlation
+from gladhand.enums import short_name
 from gladhand.errors import Cancelled, DeadlineExceeded, GladhandError, Internal, InvalidArgument
 from gladhand.ids import new_id
 from gladhand.problems import MEDIA_TYPE, to_problem
@@ -105,7 +106,7 @@ class _Api:
         answer: dict[str, object] = {
             "pod_id": receipt.pod_id,
             "recorded": receipt.recorded,
-            "state": PodState.Name(receipt.state).removeprefix("POD_STATE_"),
+            "state": short_name(PodState, receipt.state),
             "inbox": receipt.message.reference,
         }
         if not receipt.recorded:
@@ -219,7 +220,7 @@ def _answer(verdict: Verdict) -> dict[str, object]:
 
 
 def _result(outcome: Outcome) -> dict[str, object]:
-    name = IngestOutcome.Name(outcome.kind).removeprefix("INGEST_OUTCOME_")
+    name = short_name(IngestOutcome, outcome.kind)
     result: dict[str, object] = {"outcome": name, "id": outcome.sample_id}
     if outcome.kind == INGEST_OUTCOME_REFUSED and outcome.error is not None:
         result |= {"reason": outcome.error.reason, "detail": outcome.error.message}

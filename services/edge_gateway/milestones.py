@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid5
 
+from gladhand.enums import short_name
 from logistics.load.v1 import (
     DELIVERY_EVENT_SOURCE_GEOFENCE,
     MILESTONE_ARRIVED_DELIVERY,
@@ -124,7 +125,7 @@ def subject_of(event: DeliveryEvent) -> str:
 
 def token_of(milestone: Milestone.ValueType) -> str:
     """Return the milestone's name in lower case without its prefix, the last token of its subject."""
-    return Milestone.Name(milestone).removeprefix("MILESTONE_").lower()
+    return short_name(Milestone, milestone).lower()
 
 
 def _moments(visit: Visit) -> Iterable[tuple[Milestone.ValueType, Fix, Fix]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gladhand.decider import Rejected
-from gladhand.lifecycle import EnumType
+from gladhand.enums import EnumType, short_name
 from logistics.error.v1 import ErrorReason
 
 
@@ -22,12 +22,10 @@ def no_way(what: str, enum: EnumType, state: int, wish: str, remedy: str) -> Rej
 
     `what` is the noun of the aggregate, `enum` and `state` say where it stands, `remedy` what would help.
     """
-    value = enum.DESCRIPTOR.values_by_number[state].name
-    name = value.partition("_STATE_")[2]
     return refused(
         ErrorReason.ERROR_REASON_TRANSITION_NOT_ALLOWED,
-        f"{wish} is not possible while the {what} is {name}; {remedy}",
-        state=value,
+        f"{wish} is not possible while the {what} is {short_name(enum, state)}; {remedy}",
+        state=enum.DESCRIPTOR.values_by_number[state].name,
         wish=wish,
         remedy=remedy,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 
+from gladhand.enums import short_name
 from logistics.exception.v1 import ExceptionKind
 from logistics.invoice.v1 import GateCheck, Invoice, InvoiceState
 from logistics.load.v1 import Load, LoadState
@@ -260,7 +261,7 @@ def _next(s: Situation) -> Step:
         return Finish("invoiced")
     if state == OrderState.ORDER_STATE_CLOSED:
         return Finish("closed")
-    return Wait(OrderState.Name(state).removeprefix("ORDER_STATE_").lower())
+    return Wait(short_name(OrderState, state).lower())
 
 
 def _once(s: Situation, step: Outside) -> Outside | None:
@@ -354,7 +355,7 @@ def _billing(s: Situation) -> Step:
         return PostInvoice()
     if state == InvoiceState.INVOICE_STATE_POSTED:
         return RecordInvoice()
-    return Wait(f"invoice {InvoiceState.Name(state).removeprefix('INVOICE_STATE_').lower()}")
+    return Wait(f"invoice {short_name(InvoiceState, state).lower()}")
 
 
 def _cancelling(s: Situation) -> Step:

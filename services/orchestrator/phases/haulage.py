@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from gladhand.enums import short_name
 from logistics.load.v1 import Load, LoadState
 
 
@@ -55,4 +56,4 @@ def phase(load: Load, *, dispatch_blocked: bool) -> Step:
         return TakeBack()
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
         return Withdraw()
-    return Rest(LoadState.Name(load.state).removeprefix("LOAD_STATE_").lower())
+    return Rest(short_name(LoadState, load.state).lower())

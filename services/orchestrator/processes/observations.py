@@ -87,23 +87,17 @@ class Observations:
                 await self._contradicts(seen, cause, refusal.message)
 
     async def _unmatched(self, seen: DeliveryEvent, cause: Cause, why: str) -> None:
-        await open_exception(
-            self._journal,
-            ExceptionKind.EXCEPTION_KIND_UNMATCHED_EVENT,
-            f"{Milestone.Name(seen.milestone)} fits no stop: {why}.",
-            cause,
-            subject_id=seen.delivery_event_id,
-            load_id=seen.load_id,
-            stop_id=seen.stop_id,
-            vehicle_id=seen.vehicle_id,
-            evidence=(seen.delivery_event_id, *seen.evidence),
-        )
+        await self._report(seen, cause, ExceptionKind.EXCEPTION_KIND_UNMATCHED_EVENT, f"fits no stop: {why}")
 
     async def _contradicts(self, seen: DeliveryEvent, cause: Cause, why: str) -> None:
+        kind = ExceptionKind.EXCEPTION_KIND_SEQUENCE_CONFLICT
+        await self._report(seen, cause, kind, f"contradicts what is recorded: {why}")
+
+    async def _report(self, seen: DeliveryEvent, cause: Cause, kind: ExceptionKind.ValueType, finding: str) -> None:
         await open_exception(
             self._journal,
-            ExceptionKind.EXCEPTION_KIND_SEQUENCE_CONFLICT,
-            f"{Milestone.Name(seen.milestone)} contradicts what is recorded: {why}",
+            kind,
+            f"{Milestone.Name(seen.milestone)} {finding}",
             cause,
             subject_id=seen.delivery_event_id,
             load_id=seen.load_id,

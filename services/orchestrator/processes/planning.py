@@ -18,6 +18,7 @@ from gladhand.bus.timers import due_of
 from gladhand.calls import correlated
 from gladhand.clock import Clock
 from gladhand.decider import Rejected
+from gladhand.enums import short_name
 from gladhand.envelope import Subject
 from gladhand.errors import FailedPrecondition, InvalidArgument
 from gladhand.execute import Outcome
@@ -174,9 +175,7 @@ class Planning:
             log.warning("wave %s: the planner refused: %s", wave_id, refusal.message)
             return await self._journal.wave(wave_id, wave.Abandon(refusal.message), cause.step("abandon"))
         unplanned = [
-            UnplannedOrder(
-                order_id=u.order_id, line_ids=u.line_ids, reason=SkipReason.Name(u.reason)[len("SKIP_REASON_") :]
-            )
+            UnplannedOrder(order_id=u.order_id, line_ids=u.line_ids, reason=short_name(SkipReason, u.reason))
             for u in answer.unassigned
         ]
         wish = wave.Propose(tuple(answer.loads), tuple(unplanned))

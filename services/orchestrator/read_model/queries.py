@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Select, Table, and_, case, exists, func, or_, select, tuple_, union, union_all
 from sqlalchemy.sql.selectable import CompoundSelect
 
-from gladhand.lifecycle import EnumType, lifecycle_of
+from gladhand.enums import EnumType
+from gladhand.lifecycle import lifecycle_of
 from logistics.exception.v1 import HoldState
 from logistics.load.v1 import LoadState
 from logistics.order.v1 import OrderState

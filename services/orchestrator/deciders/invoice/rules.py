@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from google.protobuf.message import Message
 
 from gladhand.decider import Rejected
+from gladhand.enums import short_name
 from logistics.error.v1 import ErrorReason
 from logistics.invoice.v1 import (
     GateCheck,
@@ -216,8 +217,7 @@ def _shut(kind: int, message: str) -> Rejected:
 
 
 def _kind(kind: int) -> str:
-    value = GateCheckKind.DESCRIPTOR.values_by_number.get(kind)
-    return value.name.removeprefix("GATE_CHECK_KIND_") if value is not None else str(kind)
+    return short_name(GateCheckKind, kind)
 
 
 def _no_way(invoice: Invoice, wish: str, remedy: str) -> Rejected:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from google.protobuf.message import Message
 
 from gladhand.decider import Rejected
+from gladhand.enums import short_name
 from logistics.error.v1 import ErrorReason
 from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import GateCheck, GateCheckKind, GateResult
@@ -268,8 +269,7 @@ def _held(order: Order, holds: tuple[str, ...]) -> Rejected:
 
 
 def _name(check: GateCheck) -> str:
-    value = GateCheckKind.DESCRIPTOR.values_by_number.get(check.kind)
-    return value.name.removeprefix("GATE_CHECK_KIND_") if value is not None else str(check.kind)
+    return short_name(GateCheckKind, check.kind)
 
 
 def _all_billed(order: Order, lines: Sequence[LineMovement]) -> bool:
