@@ -132,9 +132,10 @@ def show_loads(loads: Sequence[Load], as_json: bool) -> None:
     ids = [load.load_id for load in loads]
     rows = [
         (
-            words.short(load.load_id, ids), words.load_state(load), load.assignments[-1].vehicle_id if load.assignments else "",
-            ",".join(load.assignments[-1].driver_ids) if load.assignments else "", len(load.stops),
-            len(load.order_ids), words.moment(load.update_time),
+            words.short(load.load_id, ids), words.load_state(load),
+            load.assignments[-1].vehicle_id if load.assignments else "",
+            ",".join(load.assignments[-1].driver_ids) if load.assignments else "",
+            len(load.stops), len(load.order_ids), words.moment(load.update_time),
         )
         for load in loads
     ]  # fmt: skip
