@@ -56,7 +56,6 @@ class MethodContract:
     replacement: str
     idempotency: Idempotency
     request_type: type[Message]
-    response_type: type[Message]
     client_streaming: bool
     server_streaming: bool
 
@@ -126,7 +125,6 @@ def _read(service: ServiceDescriptor, method: MethodDescriptor) -> MethodContrac
         replacement=policy.replacement,
         idempotency=Idempotency(options.idempotency_level),
         request_type=GetMessageClass(method.input_type),
-        response_type=GetMessageClass(method.output_type),
         client_streaming=method.client_streaming,
         server_streaming=method.server_streaming,
     )

@@ -20,10 +20,10 @@ class EdgeSettings(Settings):
     http_host: str = Field("127.0.0.1", min_length=1, description="the address for HTTP, for example 127.0.0.1")
     http_port: int = Field(0, ge=0, le=65535, description="a port for HTTP, or 0 for any free one")
     fleet_target: str = Field(
-        "127.0.0.1:7002", min_length=1, description="the fleet gateway's gRPC target, for example 127.0.0.1:7002"
+        "127.0.0.1:7053", min_length=1, description="the fleet gateway's gRPC target, for example 127.0.0.1:7053"
     )
     orchestrator_target: str = Field(
-        "127.0.0.1:7000", min_length=1, description="the orchestrator's gRPC target, for example 127.0.0.1:7000"
+        "127.0.0.1:7051", min_length=1, description="the orchestrator's gRPC target, for example 127.0.0.1:7051"
     )
 
     most_telemetry_bytes: int = Field(

@@ -13,10 +13,10 @@ class OrchestratorSettings(Settings):
     """Settings of the orchestrator, read from GLADHAND_ variables."""
 
     erp_target: str = Field(
-        "127.0.0.1:7071", min_length=1, description="where the ERP gateway serves, for example 127.0.0.1:7071"
+        "127.0.0.1:7052", min_length=1, description="where the ERP gateway serves, for example 127.0.0.1:7052"
     )
     fleet_target: str = Field(
-        "127.0.0.1:7072", min_length=1, description="where the fleet gateway serves, for example 127.0.0.1:7072"
+        "127.0.0.1:7053", min_length=1, description="where the fleet gateway serves, for example 127.0.0.1:7053"
     )
     database_url: str = Field(
         "",

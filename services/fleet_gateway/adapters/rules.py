@@ -285,11 +285,6 @@ def cancellable(booking: Booking) -> None:
         )
 
 
-def is_ended(load: Load) -> bool:
-    """Whether nothing more can be done to the load."""
-    return load.state in {LOAD_STATE_COMPLETED, LOAD_STATE_CANCELLED}
-
-
 def too_early(at: datetime, now: datetime) -> bool:
     """Whether a time lies further ahead than clocks may differ."""
     return at > now + _SKEW
