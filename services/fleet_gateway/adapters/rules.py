@@ -25,7 +25,6 @@ from logistics.fleet.v1.vehicle_pb2 import (
 from logistics.load.v1 import Assignment, Load
 from logistics.load.v1.load_pb2 import (
     LOAD_STATE_ASSIGNED,
-    LOAD_STATE_CANCELLED,
     LOAD_STATE_COMPLETED,
     LOAD_STATE_DISPATCHED,
     LOAD_STATE_PLANNED,
