@@ -13,7 +13,7 @@ from typing import ClassVar, TypeAlias
 
 from gladhand.enums import short_name
 from logistics.exception.v1 import ExceptionKind
-from logistics.invoice.v1 import GateCheck, Invoice, InvoiceState
+from logistics.invoice.v1 import GateCheck, GateCheckKind, GateResult, Invoice, InvoiceState
 from logistics.load.v1 import Load, LoadState
 from logistics.order.v1 import Order, OrderState
 from logistics.process.v1 import ProcessPolicy
@@ -337,6 +337,20 @@ def quiet_until(s: Situation) -> datetime | None:
     """Return when the quiet period after the last stop ends, or None where the policy knows none."""
     period = timedelta(seconds=s.policy.quiet_period.seconds)
     return None if s.completion_time is None or not period else s.completion_time + period
+
+
+def policy_checks(s: Situation) -> tuple[GateCheck, ...]:
+    """Return the checks of the billing gate that the policy decides and the order cannot (domain reference 3.5).
+
+    Only called once the quiet period is over. No policy asks for references or compares rates yet.
+    """
+    nothing = GateResult.GATE_RESULT_NOT_APPLICABLE
+    quiet = nothing if quiet_until(s) is None else GateResult.GATE_RESULT_PASS
+    return (
+        GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_QUIET_PERIOD, result=quiet),
+        GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE, result=nothing),
+        GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_REFERENCES, result=nothing),
+    )
 
 
 def _billing(s: Situation) -> Step:

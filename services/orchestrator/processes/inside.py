@@ -63,6 +63,7 @@ from services.orchestrator.phases.fulfilment import (
     ReleaseBilling,
     ReleaseInvoice,
     Situation,
+    policy_checks,
 )
 from services.orchestrator.processes.outside import posting_key
 
@@ -126,12 +127,7 @@ class InsideSteps:
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
-        checks = [
-            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_QUIET_PERIOD, result=GateResult.GATE_RESULT_PASS),
-            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE, result=GateResult.GATE_RESULT_NOT_APPLICABLE),
-            GateCheck(kind=GateCheckKind.GATE_CHECK_KIND_REFERENCES, result=GateResult.GATE_RESULT_PASS),
-        ]
-        wish = ReleaseOrderBilling(checks=checks, policy_version=POLICY_VERSION)
+        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=POLICY_VERSION)
         try:
             await self._journal.order(s.order.order_id, wish, cause)
         except Rejected as refusal:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from logistics.invoice.v1 import Invoice, InvoiceState
+from logistics.invoice.v1 import GateResult, Invoice, InvoiceState
 from logistics.load.v1 import Load, LoadState, Stop, StopTask
 from logistics.order.v1 import CheckResult, LineQuantities, Order, OrderLine, OrderState, ValidationCheck
 from logistics.process.v1 import ProcessPolicy
@@ -37,6 +37,7 @@ from services.orchestrator.phases.fulfilment import (
     Validate,
     Wait,
     phase,
+    policy_checks,
 )
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -206,6 +207,15 @@ def test_late_events_get_their_quiet_period() -> None:
     assert isinstance(waiting, Wait)
     assert waiting.until == NOW + timedelta(hours=1)
     assert phase(replace(s, completion_time=NOW - timedelta(hours=3))) == ReleaseBilling()
+
+
+def test_the_gate_is_told_only_what_the_policy_asked_for() -> None:
+    order = an_order(OrderState.ORDER_STATE_DELIVERED, accepted="10")
+    slow = ProcessPolicy(name="slow", version=1, quiet_period=Duration(seconds=7200))
+    quiet, nothing = GateResult.GATE_RESULT_PASS, GateResult.GATE_RESULT_NOT_APPLICABLE
+    over = situation(order, policy=slow, completion_time=NOW - timedelta(hours=3))
+    assert [check.result for check in policy_checks(over)] == [quiet, nothing, nothing]
+    assert [check.result for check in policy_checks(situation(order))] == [nothing] * 3
 
 
 def test_a_difference_waits_for_a_person_where_the_policy_says_so() -> None:
