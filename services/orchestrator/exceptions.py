@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from gladhand import ids
 from gladhand.decider import Rejected
-from logistics.exception.v1 import Detection, ExceptionKind, OpenException, Severity
+from logistics.exception.v1 import (
+    Detection,
+    ExceptionKind,
+    ExceptionState,
+    OpenException,
+    ReopenException,
+    SettleException,
+    Severity,
+)
 from logistics.exception.v1 import Exception as LogisticsException
+from services.orchestrator.deciders import exception
 from services.orchestrator.journal import Cause, Journal
 
 _CRITICAL = frozenset(
@@ -17,6 +26,15 @@ _CRITICAL = frozenset(
         ExceptionKind.EXCEPTION_KIND_RETRACTED_AFTER_USE,
     }
 )
+
+_OPEN = frozenset(
+    {
+        ExceptionState.EXCEPTION_STATE_OPEN,
+        ExceptionState.EXCEPTION_STATE_ACKNOWLEDGED,
+        ExceptionState.EXCEPTION_STATE_IN_PROGRESS,
+    }
+)
+_SETTLED = frozenset({ExceptionState.EXCEPTION_STATE_RESOLVED, ExceptionState.EXCEPTION_STATE_CLOSED})
 
 
 def exception_id_of(kind: ExceptionKind.ValueType, subject_id: str, detail: str = "") -> str:
@@ -47,7 +65,7 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
     One that was closed meanwhile stays closed: the same cause is not told twice.
     """
     exception_id = exception_id_of(kind, subject_id, detail)
-    exception = LogisticsException(
+    opened = LogisticsException(
         exception_id=exception_id,
         kind=kind,
         severity=Severity.SEVERITY_CRITICAL if kind in _CRITICAL else Severity.SEVERITY_WARNING,
@@ -62,8 +80,22 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
         region=cause.region,
     )
     try:
-        await journal.exception(exception_id, OpenException(exception=exception), cause.step("exception", exception_id))
+        await journal.exception(exception_id, OpenException(exception=opened), cause.step("exception", exception_id))
     except Rejected as refusal:
         if refusal.reason not in {"ALREADY_EXISTS", "REFERENCE_CONFLICT", "TRANSITION_NOT_ALLOWED"}:
             raise
     return exception_id
+
+
+async def settle_exception(journal: Journal, exception_id: str, code: str, note: str, cause: Cause) -> None:
+    """Record that the rule which opened an exception no longer finds it; nothing happens where none is open."""
+    found = (await journal.find(exception.DECIDER, exception_id)).state.exception
+    if found is not None and found.state in _OPEN:
+        await journal.exception(exception_id, SettleException(code=code, note=note), cause.step("settle", exception_id))
+
+
+async def reopen_exception(journal: Journal, exception_id: str, reason: str, cause: Cause) -> None:
+    """Record that an exception which was put right came back; nothing happens where it is open or unknown."""
+    found = (await journal.find(exception.DECIDER, exception_id)).state.exception
+    if found is not None and found.state in _SETTLED:
+        await journal.exception(exception_id, ReopenException(reason=reason), cause.step("reopen", exception_id))

@@ -28,6 +28,8 @@ from logistics.dispatch.v1 import (
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    SkipReason,
+    UnassignedOrder,
 )
 from logistics.erp.v1 import (
     ConfirmDispatchRequest,
@@ -147,6 +149,8 @@ class YardFleet:
         self.assignments: dict[str, Assignment] = {}
         self.live: set[str] = set()
         """Loads on the road."""
+        self.full = 0
+        """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
@@ -154,6 +158,13 @@ class YardFleet:
 
     def _plan(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         orders = [wanted.order for wanted in request.orders]
+        if self.full:
+            self.full -= 1
+            reason = SkipReason.SKIP_REASON_NO_VEHICLE
+            lines = {order.order_id: [line.line_id for line in order.lines] for order in orders}
+            return PlanLoadsResponse(
+                unassigned=[UnassignedOrder(order_id=i, line_ids=lines[i], reason=reason) for i in lines]
+            )
         load_id = ids.derive(request.request_id, "load")
         pickup = Stop(
             stop_id=ids.derive(load_id, "pickup"),

@@ -107,6 +107,21 @@ async def test_a_hold_that_expires_lets_the_order_go_on(tmp_path: Path) -> None:
         assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
 
 
+async def test_an_order_that_no_vehicle_can_take_is_told_of_until_one_can(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        world.fleet.full = 1
+        order_id = await world.submit(an_order("SO-1"))
+        await world.run_for(timedelta(seconds=10), [order_id])
+        assert await eventually(lambda: world.open_exception(order_id), what="an open exception")
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
+
+        async def put_right() -> bool:
+            return not await world.open_exception(order_id)
+
+        await eventually(put_right)
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_faults_cost_time_and_never_an_order(tmp_path: Path, seed: int) -> None:
     async with World.opened(tmp_path, seed=seed, share=0.15) as world:

@@ -28,7 +28,7 @@ from logistics.load.v1 import DropOrder, Load, PlanLoad
 from logistics.order.v1 import Order, OrderState, PlanOrder
 from logistics.process.v1 import ProcessPolicy, UnplannedOrder, WaveEvent, WaveState
 from services.orchestrator.deciders import order, wave
-from services.orchestrator.exceptions import open_exception
+from services.orchestrator.exceptions import exception_id_of, open_exception, reopen_exception, settle_exception
 from services.orchestrator.gateways import FleetGateway
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.processes.turns import Turns
@@ -204,21 +204,24 @@ class Planning:
             for order_id in orders_on(load):
                 await self._tell(order_id, load, born.after(laid.event))
         for unplanned in state.unplanned:
-            await open_exception(
+            why = cause.step("unplanned", unplanned.order_id)
+            exception_id = await open_exception(
                 self._journal,
                 ExceptionKind.EXCEPTION_KIND_NOT_PLANNABLE,
                 f"No load can take the order: {unplanned.reason}. It waits for the next wave.",
-                cause.step("unplanned", unplanned.order_id),
+                why,
                 subject_id=unplanned.order_id,
-                detail=unplanned.reason,
                 order_id=unplanned.order_id,
             )
+            await reopen_exception(self._journal, exception_id, unplanned.reason, why)
 
     async def _tell(self, order_id: str, load: Load, born: Cause) -> None:
         stops = delivery_stops(load, order_id)
         wish = PlanOrder(load_id=load.load_id, line_ids=lines_on(load, order_id), stop_ids=stops)
         try:
             await self._journal.order(order_id, wish, born.step("order", order_id))
+            waited = exception_id_of(ExceptionKind.EXCEPTION_KIND_NOT_PLANNABLE, order_id)
+            await settle_exception(self._journal, waited, "PLANNED", f"it rides on load {load.load_id}", born)
         except Rejected as refusal:
             # The order moved on while the planner thought: its stops leave the load.
             log.warning("order %s does not ride on load %s: %s", order_id, load.load_id, refusal.message)
