@@ -21,6 +21,7 @@ from gladhand.errors import (
     AlreadyExists,
     FailedPrecondition,
     GladhandError,
+    Internal,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -119,7 +120,7 @@ class FulfilmentDriver:
         """Do everything that is due for an order; return what it then waits for, None where there is no such order.
 
         `cause_event_id` names the event or timer that woke it. Raises what the log raises; a failing outside system
-        is recorded and tried again by timer instead.
+        is recorded and tried again by timer instead. Raises Internal where steps follow each other without end.
         """
         async with self._turns.of(order_id):
             for _ in range(_MAX_STEPS):
@@ -135,7 +136,7 @@ class FulfilmentDriver:
                     waiting = await self._take(step, view, cause_event_id)
                 if waiting is not None:
                     return waiting
-            raise RuntimeError(f"order {order_id} found no rest after {_MAX_STEPS} steps")
+            raise Internal(f"order {order_id} found no rest after {_MAX_STEPS} steps")
 
     async def situation(self, order_id: str) -> Situation | None:
         """Return everything that an order's next step depends on, None where there is no such order."""

@@ -94,3 +94,6 @@ async def _try(noun: str, name: str, drive: Awaitable[object]) -> None:
         await drive
     except GladhandError as error:
         log.warning("%s %s could not be driven: %s", noun, name, error.message)
+    except Exception:
+        # One that breaks its driver must not end the watch over all others.
+        log.exception("%s %s breaks its driver", noun, name)

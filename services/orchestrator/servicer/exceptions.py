@@ -5,8 +5,7 @@ from __future__ import annotations
 import grpc
 
 from gladhand import ids
-from gladhand.decider import Rejected
-from gladhand.errors import InvalidArgument, NotFound, PermissionDenied
+from gladhand.errors import InvalidArgument, NotFound
 from logistics.exception.v1 import Hold, LiftHold, OpenException, SetHold, SettleException
 from logistics.orchestrator.v1 import (
     GetExceptionRequest,
@@ -137,12 +136,7 @@ class ExceptionMethods(Methods):
             raise NotFound("hold", request.hold_id, reason="HOLD_NOT_FOUND")
         cause = cause_of(request.request_id, person=request.released_by)
         wish = LiftHold(released_by=request.released_by, evidence=request.evidence)
-        try:
-            outcome = await self._desk.journal.hold(request.hold_id, wish, cause)
-        except Rejected as refusal:
-            if refusal.reason == "NOT_PERMITTED":
-                raise PermissionDenied(refusal.message, reason=refusal.reason, metadata=refusal.metadata) from refusal
-            raise
+        outcome = await self._desk.journal.hold(request.hold_id, wish, cause)
         released = outcome.state.hold
         if released is not None:
             await self._desk.holds.apply(released, cause)

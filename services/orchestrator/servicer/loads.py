@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grpc
 
-from gladhand.decider import Rejected
 from gladhand.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 from logistics.orchestrator.v1 import (
     GetInvoiceRequest,
@@ -114,7 +113,7 @@ class LoadMethods(Methods):
         return GetProofOfDeliveryResponse(pod=found)
 
 
-def _refusal(proof: ProofOfDelivery) -> FailedPrecondition | InvalidArgument | Rejected:
+def _refusal(proof: ProofOfDelivery) -> FailedPrecondition | InvalidArgument:
     """Return the error that tells of the checks a proof failed; wrong sums are the sender's mistake."""
     failed = failed_checks(proof)
     message = "; ".join(check.message for check in failed)
