@@ -114,7 +114,7 @@ class IngestPositionsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BATCHES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Identifies the request; the same id gives the same answer. A UUID."""
+    """Identifies the request. A repeat is known by its samples, which are then answered DUPLICATE. A UUID."""
     @_builtins.property
     def batches(self) -> _containers.RepeatedCompositeFieldContainer[_telemetry_pb2.TelemetryBatch]:
         """One batch for each device, 1 to 100."""
@@ -166,7 +166,7 @@ class IngestReadingsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BATCHES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Identifies the request; the same id gives the same answer. A UUID."""
+    """Identifies the request. A repeat is known by its samples, which are then answered DUPLICATE. A UUID."""
     @_builtins.property
     def batches(self) -> _containers.RepeatedCompositeFieldContainer[_telemetry_pb2.TelemetryBatch]:
         """One batch for each device, 1 to 100."""

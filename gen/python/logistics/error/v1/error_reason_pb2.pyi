@@ -146,7 +146,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_NOT_PLANNABLE: _ErrorReason.ValueType  # 31
     """The optimiser found no way to serve. FAILED_PRECONDITION.
-    Example: {"reason": "NOT_PLANNABLE", "metadata": {"skip": "DEMAND_EXCEEDS_CAPACITY"}}.
+    Example: {"reason": "NOT_PLANNABLE", "metadata": {"skip": "DEMAND_EXCEEDS_VEHICLE_CAPACITY"}}.
     """
     ERROR_REASON_ERP_REFUSED: _ErrorReason.ValueType  # 32
     """The ERP refused by a business rule of its own. FAILED_PRECONDITION.
@@ -380,7 +380,7 @@ Example: {"reason": "VEHICLE_UNAVAILABLE", "metadata": {"vehicle_id": "…", "lo
 """
 ERROR_REASON_NOT_PLANNABLE: ErrorReason.ValueType  # 31
 """The optimiser found no way to serve. FAILED_PRECONDITION.
-Example: {"reason": "NOT_PLANNABLE", "metadata": {"skip": "DEMAND_EXCEEDS_CAPACITY"}}.
+Example: {"reason": "NOT_PLANNABLE", "metadata": {"skip": "DEMAND_EXCEEDS_VEHICLE_CAPACITY"}}.
 """
 ERROR_REASON_ERP_REFUSED: ErrorReason.ValueType  # 32
 """The ERP refused by a business rule of its own. FAILED_PRECONDITION.

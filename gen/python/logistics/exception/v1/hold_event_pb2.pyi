@@ -59,7 +59,9 @@ class HoldEvent(_message.Message):
     classifier: _time_pb2.Classifier.ValueType
     """Plan, estimate, wish or truth. Unset means ACTUAL."""
     correlation_id: _builtins.str
-    """Shared by everything that one order's journey caused. Never changes on the way. Always set."""
+    """The journey: the id of the aggregate it began with, so the order, or the load, which carries many orders.
+    Fixed at the aggregate's first event. Always set.
+    """
     causation_id: _builtins.str
     """The event or message that caused this one. Unset on the first of a correlation only."""
     request_id: _builtins.str

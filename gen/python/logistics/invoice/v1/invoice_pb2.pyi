@@ -449,7 +449,7 @@ class Invoice(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
-    """Our id, UUID; derived from order, load and basis, so that there is never a second one. Always set."""
+    """Our id, UUID; derived from order and charge basis, so that there is never a second one. Always set."""
     direction: Global___InvoiceDirection.ValueType
     """Which way the money goes."""
     kind: Global___InvoiceKind.ValueType

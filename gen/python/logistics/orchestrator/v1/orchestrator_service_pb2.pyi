@@ -859,7 +859,7 @@ class PlaceHoldRequest(_message.Message):
     """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
     @_builtins.property
     def hold(self) -> _hold_pb2.Hold:
-        """The hold; `hold_id` and `state` unset."""
+        """The hold. `hold_id` may be the caller's own UUID; unset, one is derived from `request_id`. `state` unset."""
 
     def __init__(
         self,
@@ -1201,9 +1201,9 @@ class GetHistoryRequest(_message.Message):
     aggregate: _builtins.str
     """order, load, pod, invoice, exception, hold, fulfilment or wave."""
     id: _builtins.str
-    """Its id."""
+    """Its id; an order also by any of its references or by the ERP's number of its invoice, where that names only one."""
     journey: _builtins.bool
-    """Whether to add everything with the same correlation: loads, proofs, invoices, exceptions, holds and the process."""
+    """Whether to add what belongs to its orders: loads, proofs, invoices, exceptions, holds and processes."""
     def __init__(
         self,
         *,
@@ -1277,7 +1277,7 @@ class HistoryEntry(_message.Message):
     causation_id: _builtins.str
     """The event or message that caused it."""
     correlation_id: _builtins.str
-    """Shared by the whole journey."""
+    """The journey it belongs to: the order, or the load, with which it began."""
     body_json: _builtins.str
     """The event body in the JSON form of protobuf, personal data masked."""
     stream: _builtins.str
@@ -1300,7 +1300,7 @@ class HistoryEntry(_message.Message):
 
     @_builtins.property
     def actor(self) -> _provenance_pb2.Actor:
-        """Who caused it."""
+        """Who caused it; the name of a person is masked."""
 
     def __init__(
         self,

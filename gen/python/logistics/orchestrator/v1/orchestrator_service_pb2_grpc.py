@@ -266,7 +266,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordProofOfDelivery(self, request, context):
-        """Records a proof and checks it against the stop. NOT_FOUND with STOP_NOT_FOUND, INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP, FAILED_PRECONDITION with POD_INVALID: the proof is then kept as REJECTED where its stop is known, and an exception tells of it.
+        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,7 +287,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetHistory(self, request, context):
-        """Reads every event of an order's journey or of one aggregate, oldest first, straight from the log.
+        """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

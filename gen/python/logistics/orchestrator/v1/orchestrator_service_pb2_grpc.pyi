@@ -68,13 +68,13 @@ class OrchestratorServiceStub:
     ListHolds: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListHoldsRequest, _orchestrator_service_pb2.ListHoldsResponse]
     """Lists holds, newest first."""
     RecordProofOfDelivery: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordProofOfDeliveryRequest, _orchestrator_service_pb2.RecordProofOfDeliveryResponse]
-    """Records a proof and checks it against the stop. NOT_FOUND with STOP_NOT_FOUND, INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP, FAILED_PRECONDITION with POD_INVALID: the proof is then kept as REJECTED where its stop is known, and an exception tells of it."""
+    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
     GetProofOfDelivery: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetProofOfDeliveryRequest, _orchestrator_service_pb2.GetProofOfDeliveryResponse]
     """Reads one proof."""
     StartPlanningWave: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.StartPlanningWaveRequest, _orchestrator_service_pb2.StartPlanningWaveResponse]
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]
-    """Reads every event of an order's journey or of one aggregate, oldest first, straight from the log."""
+    """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -116,13 +116,13 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     ListHolds: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListHoldsRequest, _orchestrator_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Lists holds, newest first."""
     RecordProofOfDelivery: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordProofOfDeliveryRequest, _orchestrator_service_pb2.RecordProofOfDeliveryResponse]  # type: ignore[assignment]
-    """Records a proof and checks it against the stop. NOT_FOUND with STOP_NOT_FOUND, INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP, FAILED_PRECONDITION with POD_INVALID: the proof is then kept as REJECTED where its stop is known, and an exception tells of it."""
+    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
     GetProofOfDelivery: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetProofOfDeliveryRequest, _orchestrator_service_pb2.GetProofOfDeliveryResponse]  # type: ignore[assignment]
     """Reads one proof."""
     StartPlanningWave: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.StartPlanningWaveRequest, _orchestrator_service_pb2.StartPlanningWaveResponse]  # type: ignore[assignment]
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
-    """Reads every event of an order's journey or of one aggregate, oldest first, straight from the log."""
+    """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -269,7 +269,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.RecordProofOfDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.RecordProofOfDeliveryResponse, _abc.Awaitable[_orchestrator_service_pb2.RecordProofOfDeliveryResponse]]:
-        """Records a proof and checks it against the stop. NOT_FOUND with STOP_NOT_FOUND, INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP, FAILED_PRECONDITION with POD_INVALID: the proof is then kept as REJECTED where its stop is known, and an exception tells of it."""
+        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
 
     @_abc_1.abstractmethod
     def GetProofOfDelivery(
@@ -293,6 +293,6 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.GetHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetHistoryResponse, _abc.Awaitable[_orchestrator_service_pb2.GetHistoryResponse]]:
-        """Reads every event of an order's journey or of one aggregate, oldest first, straight from the log."""
+        """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -411,7 +411,7 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
-    """Our id, UUIDv7. Set by the orchestrator; unset on submission."""
+    """Our id: UUIDv5 of ERP instance and SALES_ORDER reference, so that a sale is never two orders. Set by the orchestrator; unset on submission."""
     erp_instance: _builtins.str
     """The ERP instance that owns the order, for example `tryton-us`. Always set."""
     region: _builtins.str
@@ -478,7 +478,7 @@ class Order(_message.Message):
 
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ValidationCheck]:
-        """Why it was rejected or is on hold, newest first. Empty otherwise. Set by the orchestrator."""
+        """What the newest validation found, until it is released; of a rejected order, the checks that failed. Set by the orchestrator."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

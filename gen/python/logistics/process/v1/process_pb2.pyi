@@ -64,7 +64,7 @@ class _WaveStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaveState.V
     WAVE_STATE_LAID: _WaveState.ValueType  # 3
     """Every load is recorded and every order knows."""
     WAVE_STATE_ABANDONED: _WaveState.ValueType  # 4
-    """The planner did not answer in time."""
+    """The planner refused."""
 
 class WaveState(_WaveState, metaclass=_WaveStateEnumTypeWrapper):
     """Where a planning wave stands."""
@@ -78,12 +78,12 @@ WAVE_STATE_PROPOSED: WaveState.ValueType  # 2
 WAVE_STATE_LAID: WaveState.ValueType  # 3
 """Every load is recorded and every order knows."""
 WAVE_STATE_ABANDONED: WaveState.ValueType  # 4
-"""The planner did not answer in time."""
+"""The planner refused."""
 Global___WaveState: _TypeAlias = WaveState  # noqa: Y015
 
 @_typing.final
 class ProcessPolicy(_message.Message):
-    """What a region demands of its processes. Recorded by name and version on each order when it is received."""
+    """What a region demands of its processes. Every event names the policy in force as `<name>@<version>`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

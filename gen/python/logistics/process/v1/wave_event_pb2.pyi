@@ -62,7 +62,9 @@ class WaveEvent(_message.Message):
     classifier: _time_pb2.Classifier.ValueType
     """Plan, estimate, wish or truth. Unset means ACTUAL."""
     correlation_id: _builtins.str
-    """Shared by everything that one order's journey caused. Never changes on the way. Always set."""
+    """The journey: the id of the aggregate it began with, so the order, or the load, which carries many orders.
+    Fixed at the aggregate's first event. Always set.
+    """
     causation_id: _builtins.str
     """The event or message that caused this one. Unset on the first of a correlation only."""
     request_id: _builtins.str
@@ -111,7 +113,7 @@ class WaveEvent(_message.Message):
 
     @_builtins.property
     def abandoned(self) -> Global___WaveAbandoned:
-        """The planner did not answer in time; the orders wait for the next wave."""
+        """The planner refused; the orders wait for the next wave."""
 
     def __init__(
         self,
@@ -225,7 +227,7 @@ Global___WaveLaid: _TypeAlias = WaveLaid  # noqa: Y015
 
 @_typing.final
 class WaveAbandoned(_message.Message):
-    """The planner did not answer in time; the orders wait for the next wave."""
+    """The planner refused; the orders wait for the next wave."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -257,7 +259,7 @@ class UnplannedOrder(_message.Message):
     order_id: _builtins.str
     """The order. Always set."""
     reason: _builtins.str
-    """The optimiser's skip reason, for example DEMAND_EXCEEDS_CAPACITY. Always set."""
+    """The optimiser's skip reason, for example DEMAND_EXCEEDS_VEHICLE_CAPACITY. Always set."""
     @_builtins.property
     def line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The lines that stay behind. Empty means all."""
