@@ -1,8 +1,10 @@
 """The Tryton server process: its configuration, how it is started for a while, and how this process becomes it.
 
-gunicorn with one worker and several threads serves Tryton's WSGI application: unlike Tryton's own development server it
+gunicorn with one worker and one thread serves Tryton's WSGI application: unlike Tryton's own development server it
 drains on SIGTERM, keeps connections alive and replaces a worker that died. One process, because Tryton's caches and its
-SQLite writers are per process.
+SQLite writers are per process. One thread, because on SQLite Tryton has no locks (its `Database.lock` does nothing) and
+reads before its transaction begins: two invoices posted at the same time were given the same number. On PostgreSQL
+neither limit is needed.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def command(home: Home, port: int) -> list[str]:
         "--bind", f"127.0.0.1:{port}",
         "--workers", "1",
         "--worker-class", "gthread",
-        "--threads", "4",
+        "--threads", "1",
         "--keep-alive", "30",
         "--timeout", "120",
         "--graceful-timeout", "20",

@@ -20,7 +20,9 @@ from deploy.tryton.order_desk import SaleLine, SaleRequest
 FEWEST: Final = 5
 WINDOW: Final = dt.timedelta(hours=8)
 _GOODS: Final = ("WATER24", "FLOUR25", "COFFEE5", "PAPERA4", "GLOVESM")
-_MOST_OF_EACH: Final = 12
+_LEAST_OF_EACH: Final = 8
+_MOST_OF_EACH: Final = 18
+"""An order weighs 100 to 800 kg, so that five do not fit into one of the demo's vans, which carry 1200 kg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,18 @@ def _two_addresses(story: Story, chance: random.Random, number: int) -> DemoOrde
     customer = _customer("C1002")
     first, second = (place.code for place in customer.deliveries)
     names = _names(customer, (first, second))
-    water, coffee = chance.randint(6, 14), chance.randint(2, 6)
+    water, coffee = chance.randint(16, 24), chance.randint(6, 12)
     lines = (
         SaleLine("WATER24", Decimal(water), names[0]),
         SaleLine("COFFEE5", Decimal(coffee), names[1]),
-        SaleLine("PAPERA4", Decimal(chance.randint(3, 9)), names[1]),
+        SaleLine("PAPERA4", Decimal(chance.randint(10, 18)), names[1]),
     )
     return DemoOrder(_sale(story, number, customer, lines), "two delivery addresses")
 
 
 def _part_refused(story: Story, chance: random.Random, number: int) -> DemoOrder:
     customer = _customer("C1004")
-    lines = (SaleLine("FLOUR25", Decimal(chance.randint(8, 14))), SaleLine("WATER24", Decimal(chance.randint(5, 10))))
+    lines = (SaleLine("FLOUR25", Decimal(chance.randint(14, 20))), SaleLine("WATER24", Decimal(chance.randint(8, 14))))
     return DemoOrder(_sale(story, number, customer, lines), "a part refused at the door", refuse_part=True)
 
 
@@ -95,7 +97,7 @@ def _any_order(story: Story, chance: random.Random, number: int) -> DemoOrder:
 
 def _plain(customer: str, story: Story, chance: random.Random, number: int) -> DemoOrder:
     goods = chance.sample(_GOODS, chance.randint(1, 3))
-    lines = tuple(SaleLine(product, Decimal(chance.randint(2, _MOST_OF_EACH))) for product in goods)
+    lines = tuple(SaleLine(product, Decimal(chance.randint(_LEAST_OF_EACH, _MOST_OF_EACH))) for product in goods)
     return DemoOrder(_sale(story, number, _customer(customer), lines), "")
 
 

@@ -58,6 +58,7 @@ def test_a_plain_client_of_tryton_sees_one_posted_invoice_for_each_order(demo: D
         (sale,) = erp.search_read("sale.sale", [["number", "=", told["erp_order"]]], ["invoices"])
         invoices = erp.search_read("account.invoice", [["id", "in", sale["invoices"]]], ["number", "state"])
         assert [(each["number"], each["state"]) for each in invoices] == [(told["erp_invoice"], "posted")]
+    assert len({told["erp_invoice"] for told in demo.json()["invoices"]}) == ORDERS - 1
 
 
 def test_a_plain_client_of_tryton_sees_what_was_accepted_and_nothing_for_the_refused(
