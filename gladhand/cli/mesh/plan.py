@@ -102,7 +102,15 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
 
     target = {name: f"127.0.0.1:{ports[name]}" for name in ("orchestrator", "erp_gateway", "fleet_gateway")}
     return (
-        service("fleet_gateway", ("streams",), {"GLADHAND_FLEET_FILE": "deploy/fleet/denver.toml"}),
+        service(
+            "fleet_gateway",
+            ("streams",),
+            {
+                "GLADHAND_FLEET_FILE": "deploy/fleet/denver.toml",
+                # Short trips: in a day one van would serve the whole demo, in this time the orders take three.
+                "GLADHAND_DAY_H": "1.25",
+            },
+        ),
         service(
             "erp_gateway",
             ("streams", "tryton"),
