@@ -13,7 +13,7 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from gladhand.bus.port import AlreadyTaken, BusUnavailable, Entry, StreamFull
+from gladhand.bus.port import AlreadyTaken, BusUnavailable, Entry, StreamFull, StreamMissing
 from gladhand.bus.request import FULL, WRONG_LAST, Patience, Refused, Unanswered, ask_patiently
 from gladhand.errors import Internal, InvalidArgument
 from gladhand.ids import new_id
@@ -127,7 +127,10 @@ class JetStreamBucket:
         """Iterate values and their changes; see `KeyValue.watch`."""
         if not _WATCHED.match(key):
             raise InvalidArgument(f"{key!r} is no key", field="key", remedy="give a key, or > for all")
-        info = await self.api(f"$JS.API.STREAM.INFO.{self._stream}", b"")
+        try:
+            info = await self.api(f"$JS.API.STREAM.INFO.{self._stream}", b"")
+        except Refused as refused:
+            raise StreamMissing(f"bucket {self._name} cannot be watched: {refused.description}") from refused
         position = int(info["state"]["last_seq"])
         async with aclosing(self._replay(key, 1, follow=False)) as present:
             async for message in present:

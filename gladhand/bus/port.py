@@ -200,7 +200,8 @@ class KeyValue(Protocol):
     def watch(self, key: str = ">") -> AsyncGenerator[Entry | None]:
         """Iterate the values of matching keys, the present ones first, then None once, then every change.
 
-        A deletion comes as an Entry that says so. Never ends; close the iterator when leaving it.
+        A deletion comes as an Entry that says so. Never ends; close the iterator when leaving it. Raises
+        BusUnavailable, and StreamMissing where the bucket is gone.
         """
         ...
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gladhand.bus.jetstream import JetStreamBus
-from gladhand.bus.port import AlreadyTaken, Bus, Delivery, Due, Entry, KeyValue, Subscription
+from gladhand.bus.port import AlreadyTaken, Bus, Delivery, Due, Entry, KeyValue, StreamMissing, Subscription
 from gladhand.bus.timers import due_of
 from gladhand.bus.warp import MeshClock
 from gladhand.clock import SystemClock
@@ -195,6 +195,15 @@ async def test_a_watch_shows_what_is_there_then_every_change(mesh: Mesh) -> None
     await bucket.delete("eu.a")
     await asyncio.wait_for(watching, 10)
     assert seen == [("eu.a", b"1", False), None, ("eu.b", b"2", False), ("eu.a", b"", True)]
+
+
+@on_jetstream
+async def test_a_watch_of_a_bucket_that_is_gone_says_so(mesh: Mesh) -> None:
+    assert mesh.connection is not None
+    bucket = await mesh.bus.key_value("POLICIES")
+    await mesh.connection.jetstream().delete_stream("KV_POLICIES")
+    with pytest.raises(StreamMissing, match="POLICIES"):
+        await anext(bucket.watch("eu.>"))
 
 
 async def watch(bucket: KeyValue, key: str, seen: list[tuple[str, bytes, bool] | None]) -> None:
