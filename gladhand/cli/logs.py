@@ -17,7 +17,7 @@ from gladhand.cli.output import screen
 _POLL_S: Final = 0.2
 _COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 _LOUD: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red bold"}
-_SHOWN_APART: Final = {"time", "timestamp", "ts", "level", "message", "msg", "event", "service", "logger"}
+_SHOWN_APART: Final = {"time", "timestamp", "ts", "level", "message", "msg", "event", "service", "logger", "fault"}
 
 
 class LogsMissingError(Exception):
@@ -100,4 +100,6 @@ def readable(fields: dict[str, object]) -> Text:
     rest = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _SHOWN_APART and value != "")
     if rest:
         text.append(f"  {rest}", style="dim")
+    if fields.get("fault"):
+        text.append(f"\n{fields['fault']}")
     return text

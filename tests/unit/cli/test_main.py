@@ -1,0 +1,91 @@
+"""The command line without a mesh: help, exit codes, logs, and what it costs to start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gladhand.cli.logs import parsed, readable
+from gladhand.cli.main import app
+
+
+def run(*arguments: str, home: Path) -> Result:
+    return CliRunner().invoke(app, [*arguments], env={"GLADHAND_HOME": str(home), "COLUMNS": "160"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"], ["orders", "list"], ["orders", "show", "1"], ["loads", "list"], ["trace", "1"],
+        ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
+    ],
+)  # fmt: skip
+def test_without_a_mesh_a_command_says_how_to_start_one(command: list[str], tmp_path: Path) -> None:
+    done = run(*command, home=tmp_path)
+    assert done.exit_code == 3
+    assert "gladhand up --detach" in done.stderr
+    assert done.stdout == ""
+
+
+def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
+    assert run("down", home=tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["dead-letters"]])
+def test_help_names_the_commands(command: list[str], tmp_path: Path) -> None:
+    shown = run(*command, "--help", home=tmp_path)
+    assert shown.exit_code == 0
+    assert "list" in shown.stdout or "demo" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "trace", "logs"])
+def test_help_teaches_with_examples(command: str, tmp_path: Path) -> None:
+    assert f"gladhand {command}" in run(command, "--help", home=tmp_path).stdout
+
+
+def test_exit_codes_are_told(tmp_path: Path) -> None:
+    assert "3 no mesh runs" in " ".join(run("--help", home=tmp_path).stdout.split())
+
+
+def test_a_demo_of_fewer_than_five_orders_is_wrong_usage(tmp_path: Path) -> None:
+    assert run("demo", "--orders", "4", home=tmp_path).exit_code == 2
+
+
+def test_help_loads_neither_grpc_nor_nats() -> None:
+    heavy = ("grpc", "nats", "google.protobuf", "httpx", "pydantic", "sqlalchemy")
+    code = f"import sys, gladhand.cli.main; sys.exit(' '.join(set({heavy}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+
+
+def test_logs_of_an_ended_mesh_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    line = {"time": "2026-01-05T15:04:05.123+00:00", "level": "ERROR", "message": "broke", "why": "power"}
+    (tmp_path / "logs" / "orchestrator.log").write_text(f"plain\n{json.dumps(line)}\n")
+    shown = run("logs", home=tmp_path)
+    assert "orchestrator   plain" in shown.stdout
+    assert "15:04:05.123 broke  why=power" in shown.stdout
+    as_json = run("logs", "orchestrator", "--json", home=tmp_path)
+    assert [json.loads(each)["message"] for each in as_json.stdout.splitlines()] == ["plain", "broke"]
+    assert run("logs", "orchestrator", "--lines", "1", home=tmp_path).stdout.count("\n") == 1
+
+
+def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = run("logs", "nobody", home=tmp_path)
+    assert done.exit_code == 4
+    assert "nobody" in done.stderr
+
+
+@pytest.mark.parametrize("line", ["", "plain", "{", "[1]", '{"a": 1'])
+def test_only_json_objects_are_parsed(line: str) -> None:
+    assert parsed(line) is None
+
+
+def test_a_trace_of_a_fault_stands_below_its_line() -> None:
+    text = readable({"message": "broke", "level": "ERROR", "fault": "Traceback\n  line"}).plain
+    assert text.endswith("broke\nTraceback\n  line")
