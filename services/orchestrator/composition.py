@@ -73,7 +73,7 @@ def compose(
 ) -> Orchestrator:
     """Put the orchestrator together. `workers`: aggregates that each consumer handles at once."""
     bus, clock = ports.bus, ports.clock
-    journal = Journal(Executor(ports.store, clock, validate=check), clock)
+    journal = Journal(Executor(ports.store, clock, validate=check), clock, policy)
     outside = OutsideActions(journal, ports.erp, ports.fleet)
     driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policy)
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policy)

@@ -20,7 +20,7 @@ from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent
 from logistics.load.v1 import LoadCommand, LoadEvent
 from logistics.order.v1 import OrderCommand, OrderEvent
 from logistics.pod.v1 import PodCommand, PodEvent
-from logistics.process.v1 import FulfilmentEvent, WaveEvent
+from logistics.process.v1 import FulfilmentEvent, ProcessPolicy, WaveEvent
 from logistics.type.v1 import Actor, ActorKind, Provenance
 from services.orchestrator.deciders import exception, fulfilment, hold, invoice, load, order, pod, wave
 
@@ -30,9 +30,6 @@ E = TypeVar("E", bound=Message)
 
 SERVICE = Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id="orchestrator")
 """The actor of everything that the orchestrator does by itself."""
-
-POLICY_VERSION = "default@1"
-"""The built-in policy, as every event names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +65,11 @@ class Journal:
     Every method may raise what `Executor.execute` raises: Rejected, IllegalTransition, Conflict, Unavailable, LogFull.
     """
 
-    def __init__(self, executor: Executor, clock: Clock) -> None:
+    def __init__(self, executor: Executor, clock: Clock, policy: ProcessPolicy) -> None:
         self._executor = executor
         self._clock = clock
+        self.policy_version = f"{policy.name}@{policy.version}"
+        """The policy in force, as every event names it."""
 
     async def order(self, order_id: str, wish: Message, cause: Cause) -> Outcome[order.State, OrderEvent]:
         """Command an order; `wish` is the body of an OrderCommand."""
@@ -128,7 +127,7 @@ class Journal:
             occur_time=cause.occur_time,
             receive_time=cause.receive_time,
             provenance=cause.provenance,
-            policy_version=POLICY_VERSION,
+            policy_version=self.policy_version,
         )
         return await self._executor.execute(decider, aggregate_id, command, stamp)
 

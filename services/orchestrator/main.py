@@ -59,7 +59,7 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
 
 
 def _policy(settings: OrchestratorSettings) -> ProcessPolicy:
-    """Return the built-in policy; policies by region come from configuration later."""
+    """Return the built-in policy: the same for every region, but for the delay of waves."""
     delay = Duration()
     delay.FromTimedelta(settings.wave_delay)
     return ProcessPolicy(name="default", version=1, bill_accepted_after_rejection=True, wave_delay=delay)

@@ -45,6 +45,8 @@ class Situation:
     finished: bool = False
     parked: str = ""
     """Why the process waits for a person; empty where it does not."""
+    parked_action: str = ""
+    """The key of the step that could not go on."""
     done: frozenset[str] = frozenset()
     """Keys of the outside actions that succeeded."""
     retry_times: Mapping[str, datetime] = field(default_factory=dict)
@@ -69,6 +71,13 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Begin:
     """Record that the process of the order begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Let the process go on: what it waited for no longer matters."""
+
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +216,7 @@ Outside: TypeAlias = Validate | ConfirmDispatch | Report | DropFromLoad | PostDe
 
 Inside: TypeAlias = (
     Begin
+    | GoOn
     | ConcludeValidation
     | OpenReview
     | OpenInvoice
@@ -230,7 +240,7 @@ def phase(s: Situation) -> Step:
     if s.finished:
         return Wait("finished")
     if s.parked:
-        return Wait(s.parked)
+        return _while_parked(s)
     if not s.begun:
         return Begin()
     step = _next(s)
@@ -239,6 +249,15 @@ def phase(s: Situation) -> Step:
         if until is not None and until > s.now:
             return Wait(f"{step.key} is tried again", until)
     return step
+
+
+def _while_parked(s: Situation) -> GoOn | Wait:
+    """A cancelled order has its loads to leave, an amended one is validated anew, whatever went wrong before."""
+    if s.order.state in {OrderState.ORDER_STATE_CANCEL_REQUESTED, OrderState.ORDER_STATE_CANCELLED}:
+        return Wait(s.parked) if s.parked_action.startswith("drop_from_load/") else GoOn("the order is cancelled")
+    if s.order.state == OrderState.ORDER_STATE_RECEIVED and s.parked_action != Validate(s.order.revision).key:
+        return GoOn("the order was amended")
+    return Wait(s.parked)
 
 
 def _next(s: Situation) -> Step:

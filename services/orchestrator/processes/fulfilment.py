@@ -167,6 +167,7 @@ class FulfilmentDriver:
             begun=process.version > 0,
             finished=process.state.finished,
             parked=process.state.parked,
+            parked_action=process.state.parked_action,
             done=process.state.done,
             retry_times=process.state.retry_times,
             gate_checks=loaded.state.gate_checks,

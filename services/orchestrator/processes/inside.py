@@ -46,7 +46,7 @@ from services.orchestrator.billing import (
 )
 from services.orchestrator.deciders import fulfilment
 from services.orchestrator.exceptions import exception_id_of
-from services.orchestrator.journal import POLICY_VERSION, Cause, Journal
+from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.fulfilment import (
     ApproveInvoice,
     Begin,
@@ -56,6 +56,7 @@ from services.orchestrator.phases.fulfilment import (
     ConfirmCancel,
     DraftInvoice,
     Finish,
+    GoOn,
     Inside,
     OpenInvoice,
     OpenReview,
@@ -86,7 +87,7 @@ class InsideSteps:
     async def perform(self, step: Inside, s: Situation, cause: Cause, pod_ids: tuple[str, ...]) -> None:
         """Perform one step on the order of a situation."""
         match step:
-            case Begin() | Finish():
+            case Begin() | GoOn() | Finish():
                 await self._process(step, s, cause)
             case ConcludeValidation() | OpenReview() | ConfirmCancel() | CloseOrder() | RecordInvoice():
                 await self._order(step, s, cause)
@@ -95,9 +96,16 @@ class InsideSteps:
             case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting():
                 await self._invoice(step, s, cause, pod_ids)
 
-    async def _process(self, step: Begin | Finish, s: Situation, cause: Cause) -> None:
+    async def _process(self, step: Begin | GoOn | Finish, s: Situation, cause: Cause) -> None:
         order_id = s.order.order_id
-        wish = fulfilment.Begin(order_id) if isinstance(step, Begin) else fulfilment.Finish(step.outcome)
+        wish: fulfilment.Command
+        match step:
+            case Begin():
+                wish = fulfilment.Begin(order_id)
+            case GoOn():
+                wish = fulfilment.Resume(step.note)
+            case Finish():
+                wish = fulfilment.Finish(step.outcome)
         await self._journal.fulfilment(order_id, wish, cause)
 
     async def _order(
@@ -127,7 +135,7 @@ class InsideSteps:
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
-        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=POLICY_VERSION)
+        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=self._journal.policy_version)
         try:
             await self._journal.order(s.order.order_id, wish, cause)
         except Rejected as refusal:
@@ -152,7 +160,7 @@ class InsideSteps:
             case OpenInvoice():
                 wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
             case ReleaseInvoice():
-                wish = ReleaseInvoiceWish(checks=s.gate_checks, policy_version=POLICY_VERSION)
+                wish = ReleaseInvoiceWish(checks=s.gate_checks, policy_version=self._journal.policy_version)
             case DraftInvoice():
                 wish = DraftInvoiceWish(invoice=drafted_invoice(s.order, pod_ids, s.loads))
             case ApproveInvoice():

@@ -24,6 +24,7 @@ from services.orchestrator.phases.fulfilment import (
     DraftInvoice,
     DropFromLoad,
     Finish,
+    GoOn,
     OpenInvoice,
     OpenReview,
     PostDelivery,
@@ -224,7 +225,23 @@ def test_a_difference_waits_for_a_person_where_the_policy_says_so() -> None:
     assert phase(situation(order, policy=careful)) == OpenReview("PARTIAL_REJECTION", decided=False)
 
 
-@pytest.mark.parametrize("more", [{"finished": True}, {"parked": "the period is closed"}])
+def test_a_cancelled_order_leaves_its_loads_whatever_it_waited_for() -> None:
+    order = an_order(OrderState.ORDER_STATE_CANCELLED)
+    parked = situation(order, parked="the ERP refused", parked_action="confirm_dispatch/x")
+    assert isinstance(phase(parked), GoOn)
+    stuck = situation(order, parked="the load refused", parked_action=f"drop_from_load/{LOAD_ID}")
+    assert isinstance(phase(stuck), Wait)
+
+
+def test_an_amended_order_is_validated_anew_whatever_it_waited_for() -> None:
+    order = an_order(OrderState.ORDER_STATE_RECEIVED, revision=2)
+    assert isinstance(phase(situation(order, parked="refused", parked_action="validate/1")), GoOn)
+    assert isinstance(phase(situation(order, parked="refused", parked_action="validate/2")), Wait)
+
+
+@pytest.mark.parametrize(
+    "more", [{"finished": True}, {"parked": "the period is closed", "parked_action": "validate/1"}]
+)
 def test_a_finished_or_parked_process_does_nothing(more: dict[str, object]) -> None:
     assert isinstance(phase(situation(an_order(OrderState.ORDER_STATE_RECEIVED), **more)), Wait)
 
