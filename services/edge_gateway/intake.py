@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -91,8 +90,6 @@ class Intake:
         self._jumps = JumpGuard(rules)
         self._region = region
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self.counts: Counter[str] = Counter()
-        """Samples by outcome, for the process's own report."""
 
     async def take(self, in_hand: InHand, protocol: Protocol, provider: str, media_type: str, body: bytes) -> Verdict:
         """Keep a message and work on it. Raises InvalidArgument where it cannot be read (it is quarantined then),
@@ -123,7 +120,6 @@ class Intake:
         try:
             reports = _READERS[message.protocol](message)
         except InvalidArgument as error:
-            self.counts["unreadable"] += 1
             await self._inbox.quarantine(message, error)
             raise
         outcomes = await self._all(message, reports)
@@ -132,7 +128,6 @@ class Intake:
         if refusals:
             note = f"{len(refusals)} of {len(outcomes)} samples" if len(outcomes) > 1 else ""
             await self._inbox.quarantine(message, refusals[0], note)
-        self.counts.update(IngestOutcome.Name(outcome.kind) for outcome in outcomes)
         return verdict
 
     async def _all(self, message: InboxMessage, reports: Sequence[Report]) -> list[Outcome]:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gladhand.envelope import EnvelopeType
 from gladhand.errors import FailedPrecondition, Unavailable
 from gladhand.testing import eventually
 from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import InvoiceState
-from logistics.order.v1 import EndOrder, OrderState
+from logistics.order.v1 import EndOrder, OrderEvent, OrderState
 from tests.simulation.world import World, an_order
 
 
@@ -26,6 +27,8 @@ async def test_a_clean_order_ends_invoiced(tmp_path: Path) -> None:
         assert world.erp.postings[order_id] == 1
         assert world.erp.confirmed[(order_id, order.load_ids[0])] >= 1
         assert await world.invoice_state(order_id) == InvoiceState.INVOICE_STATE_POSTED
+        history = await world.store.read(EnvelopeType.of(OrderEvent), order_id)
+        assert {recorded.event.policy_version for recorded in history} == {"trial@3"}
 
 
 async def test_an_order_without_stock_is_rejected_with_its_reason(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ class World:
         faults = Faults(seed, share)
         erp, fleet = LedgerErp(faults), YardFleet(clock, faults)
         policy = ProcessPolicy(
-            name="default", version=1, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
+            name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
         )
         async with AsyncExitStack() as stack:
             read_model = await stack.enter_async_context(
