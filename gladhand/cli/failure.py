@@ -33,6 +33,8 @@ class Failure(Exception):
 
 
 NO_MESH = "no mesh runs here"
+_INTERRUPTED = 130
+"""What shells give to a program that Ctrl-C ended."""
 
 
 def no_mesh() -> Failure:
@@ -49,6 +51,10 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except Failure as failure:
             raise _leave(str(failure), failure.remedy, failure.code) from failure
+        except KeyboardInterrupt as interrupt:
+            raise _leave(
+                "interrupted", "what runs goes on: gladhand status   stop it: gladhand down", _INTERRUPTED
+            ) from interrupt
         except Exception as error:
             known = _known(error)
             if known is None:
@@ -58,7 +64,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def _leave(message: str, remedy: str, code: Exit) -> typer.Exit:
+def _leave(message: str, remedy: str, code: int) -> typer.Exit:
     print(f"gladhand: {message}", file=sys.stderr)
     if remedy:
         print(f"  {remedy}", file=sys.stderr)
