@@ -57,12 +57,12 @@ class Chain:
             make = (
                 grpc.stream_stream_rpc_method_handler
                 if contract.client_streaming
-                else (grpc.unary_stream_rpc_method_handler)
+                else grpc.unary_stream_rpc_method_handler
             )
             return make(cast(Any, self._streaming(contract, inner, outcome)), parse, handler.response_serializer)
         inner = handler.stream_unary if contract.client_streaming else handler.unary_unary
         make = (
-            grpc.stream_unary_rpc_method_handler if contract.client_streaming else (grpc.unary_unary_rpc_method_handler)
+            grpc.stream_unary_rpc_method_handler if contract.client_streaming else grpc.unary_unary_rpc_method_handler
         )
         kept = _kept(contract, inner, once) if once is not None else inner
         return make(cast(Any, self._unary(contract, kept, outcome)), parse, _serialize)
