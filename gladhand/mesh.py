@@ -41,8 +41,13 @@ async def joined(name: str, settings: Settings, *, patience: Patience | None = N
     `allow_unsynced` does not accept that.
     """
     async with _connection(name, settings) as connection:
-        await require_durable(connection, settings.monitoring_url, allow_unsynced=settings.allow_unsynced)
-        async with _on_time(connection, settings.clock, patience) as place:
+        await require_durable(
+            connection,
+            settings.monitoring_url,
+            replicas=settings.replicas,
+            allow_unsynced=settings.allow_unsynced,
+        )
+        async with _on_time(connection, settings, patience) as place:
             yield place
 
 
@@ -52,7 +57,7 @@ async def clock_only(name: str, settings: Settings) -> AsyncIterator[Clock]:
     if settings.clock is ClockKind.SYSTEM:
         yield SystemClock()
         return
-    async with _connection(name, settings) as connection, _on_time(connection, settings.clock, None) as place:
+    async with _connection(name, settings) as connection, _on_time(connection, settings, None) as place:
         yield place.clock
 
 
@@ -74,12 +79,13 @@ def _connection(name: str, settings: Settings) -> AbstractAsyncContextManager[Cl
 
 
 @asynccontextmanager
-async def _on_time(connection: Client, kind: ClockKind, patience: Patience | None) -> AsyncIterator[Joined]:
-    if kind is ClockKind.SYSTEM:
+async def _on_time(connection: Client, settings: Settings, patience: Patience | None) -> AsyncIterator[Joined]:
+    if settings.clock is ClockKind.SYSTEM:
         clock = SystemClock()
-        yield Joined(connection, JetStreamBus(connection, clock, patience=patience), clock)
+        bus = JetStreamBus(connection, clock, patience=patience, replicas=settings.replicas)
+        yield Joined(connection, bus, clock)
         return
     warped = MeshClock()
-    bus = JetStreamBus(connection, warped, patience=patience)
+    bus = JetStreamBus(connection, warped, patience=patience, replicas=settings.replicas)
     async with warped.following(bus):
         yield Joined(connection, bus, warped)

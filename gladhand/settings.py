@@ -84,6 +84,8 @@ class Settings(BaseSettings):
         False, description="true only where losing the newest events in a power cut is acceptable"
     )
 
+    replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")
+
     grace_s: float = Field(10.0, ge=0, le=600, description="seconds that calls in flight get at stop, 0 to 600")
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="a size in bytes between 1024 and 67108864"

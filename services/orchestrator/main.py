@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 
-from gladhand.bus.streams import ensure_streams, standard_streams
+from gladhand.bus.streams import StreamLimits, ensure_streams, standard_streams
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.log.jetstream import JetStreamEventStore
@@ -35,7 +35,7 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
     """Open log, bus, gateways and read model and serve commands; no process runs yet."""
     settings = process.settings
     mesh = await process.enter(joined(process.name, settings))
-    await ensure_streams(mesh.connection, standard_streams())
+    await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
     store = JetStreamEventStore(mesh.connection, source=process.name)
     erp = GrpcErpGateway(await process.enter(channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR)))
     fleet = GrpcFleetGateway(await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR)))
