@@ -19,7 +19,9 @@ from gladhand.execute import Executor
 from gladhand.log.durability import require_durable
 from gladhand.log.jetstream import JetStreamEventStore
 from gladhand.log.port import Conflict, NotDurable
+from gladhand.mesh import joined
 from gladhand.nats_server import NatsServer
+from gladhand.settings import Settings
 from tests.adapters.log.parcel import DECIDER, KIND, PARCELS, Note, ParcelEvent, Register, event, pb, stamp
 
 pytestmark = pytest.mark.chaos
@@ -85,3 +87,14 @@ async def test_a_cluster_keeps_the_contract_and_outlives_its_leader(cluster: lis
             history = await executor.history(ParcelEvent, f"p{number}")
             assert [recorded.event.version for recorded in history] == [1, 2]
         assert len([message async for message in store.read_all("PARCELS")]) == 42
+
+
+async def test_a_service_joins_a_cluster_by_its_settings(cluster: list[NatsServer]) -> None:
+    settings = Settings(
+        nats_url=",".join(server.url for server in cluster), monitoring_url=cluster[0].monitoring_url, replicas=3
+    )
+    async with joined("test", settings, patience=PATIENT) as place:
+        bucket = await place.bus.key_value("CURSORS")
+        await bucket.put("here", b"1")
+        info: Any = await place.connection.jetstream().stream_info("KV_CURSORS")
+        assert info.config.num_replicas == 3
