@@ -36,8 +36,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE=1 takes newer versions)
 	@cd requirements && for set in bootstrap runtime dev; do \
 	  ../$(LOCK) $(if $(UPGRADE),--upgrade) $$set.in -o $$set.txt; done
