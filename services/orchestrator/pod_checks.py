@@ -1,7 +1,8 @@
 """What a proof of delivery must fulfil before billing may stand on it (pure).
 
-The rules are those of domain reference 2.8, their limits the policy's. What nobody knows is not held against a proof:
-without a time of arrival, or a place, that check passes.
+The rules are those of domain reference 2.8, their limits the policy's. What nobody knows is not held against a proof,
+with one exception: that the vehicle was there must be known from somebody, by an arrival that was seen or by the place
+that the proof itself names.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _NOT_DRIVING = frozenset(
 def check_pod(pod: ProofOfDelivery, load: Load, policy: ProcessPolicy) -> list[PodCheck]:
     """Return every check of a proof against its load, passed or failed; the stop's own checks need the stop."""
     stop = next((stop for stop in load.stops if stop.stop_id == pod.stop_id), None)
-    checks = [_check(PodCheckKind.POD_CHECK_KIND_STOP_EXPECTED, _unexpected(load, stop))]
+    checks = [_check(PodCheckKind.POD_CHECK_KIND_STOP_EXPECTED, _unexpected(pod, load, stop))]
     if stop is not None:
         checks += [
             _check(PodCheckKind.POD_CHECK_KIND_LINES_ADD_UP, _wrong_lines(pod, stop)),
@@ -84,7 +85,7 @@ def _check(kind: PodCheckKind.ValueType, wrong: str) -> PodCheck:
     return PodCheck(kind=kind, result=result, message=wrong[:2000])
 
 
-def _unexpected(load: Load, stop: Stop | None) -> str:
+def _unexpected(pod: ProofOfDelivery, load: Load, stop: Stop | None) -> str:
     if stop is None:
         return f"load {load.load_id} has no such stop; name the stop of the delivery"
     if stop.kind != StopKind.STOP_KIND_DELIVERY:
@@ -93,6 +94,9 @@ def _unexpected(load: Load, stop: Stop | None) -> str:
         return f"stop {stop.stop_id} is {StopState.Name(stop.state)}; nothing is delivered there"
     if load.state in _NOT_DRIVING:
         return f"load {load.load_id} is {LoadState.Name(load.state)}; nothing can have been delivered yet"
+    if stop.pod_ids and pod.pod_id not in stop.pod_ids:
+        # Orders, and perhaps the ERP, stand on the first one: whether it was wrong is for a person to decide.
+        return f"stop {stop.stop_id} is proved by {stop.pod_ids[-1]} already; let a person decide which one is right"
     return ""
 
 
@@ -157,8 +161,11 @@ def _span(told: Duration, otherwise: timedelta) -> int:
 
 
 def _misplaced(pod: ProofOfDelivery, stop: Stop, policy: ProcessPolicy) -> str:
-    if not pod.HasField("point") or not stop.location.HasField("point"):
+    if not stop.location.HasField("point"):
         return ""
+    if not pod.HasField("point"):
+        seen = stop.HasField("arrival") and stop.arrival.classifier != Classifier.CLASSIFIER_INFERRED
+        return "" if seen else "nobody saw the vehicle arrive, and the proof names no place; send where it was captured"
     limit = policy.pod_distance_m or _DISTANCE_M
     away = distance_m(pod.point, stop.location.point)
     return f"captured {away:.0f} m from the stop, more than {limit} m" if away > limit else ""

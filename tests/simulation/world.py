@@ -294,6 +294,7 @@ class World:
             stop_id=stop.stop_id,
             methods=[PodMethod.POD_METHOD_SIGNATURE],
             signer_name="R. Ruiz",
+            point=stop.location.point,
             artifacts=[artifact],
             lines=[
                 PodLine(

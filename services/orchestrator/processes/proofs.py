@@ -9,7 +9,7 @@ from gladhand.errors import NotFound
 from logistics.exception.v1 import ExceptionKind
 from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
 from logistics.order.v1 import CheckResult
-from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery, SupersedePod
+from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery
 from logistics.process.v1 import ProcessPolicy
 from logistics.type.v1 import Classifier
 from services.orchestrator.deciders import load, pod
@@ -46,7 +46,11 @@ class Proofs:
         found = (await self._journal.find(load.DECIDER, load_id)).state.load if load_id else None
         stop = stop_of(found, handed_in.stop_id) if found is not None else None
         if found is None or stop is None or stop.kind != StopKind.STOP_KIND_DELIVERY:
-            raise NotFound("delivery stop", handed_in.stop_id, reason="STOP_NOT_FOUND")
+            raise NotFound(
+                "stop",
+                handed_in.stop_id,
+                message=f"no load delivers at stop {handed_in.stop_id!r}; name the stop of a delivery",
+            )
         proof = ProofOfDelivery()
         proof.CopyFrom(handed_in)
         proof.load_id = found.load_id
@@ -89,10 +93,6 @@ class Proofs:
             reason=",".join(reasons)[:200],
         )
         await self._journal.load(found.load_id, wish, cause.step("complete"))
-        for earlier in stop.pod_ids:
-            state = (await self._journal.find(pod.DECIDER, earlier)).state.pod
-            if earlier != proof.pod_id and state is not None and state.state == PodState.POD_STATE_VALIDATED:
-                await self._journal.pod(earlier, SupersedePod(by_pod_id=proof.pod_id), cause.step("supersede", earlier))
 
     async def _report(self, found: Load, proof: ProofOfDelivery, cause: Cause) -> None:
         failed = failed_checks(proof)

@@ -78,7 +78,7 @@ class OrderMethods(Methods):
             )
         except Rejected as refusal:
             raise AlreadyExists(
-                f"the sale is order {order_id} with other content, and it can no longer be changed: {refusal.message}",
+                f"the sale came before with other content: {refusal.message}",
                 reason="REFERENCE_CONFLICT",
                 metadata={"order_id": order_id, "reference": sales_reference(submitted)},
             ) from refusal
