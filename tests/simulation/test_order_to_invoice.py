@@ -62,6 +62,23 @@ async def test_a_refused_delivery_is_closed_without_an_invoice(tmp_path: Path) -
         assert world.erp.postings[order_id] == 0
 
 
+async def test_a_vehicle_that_leaves_without_a_proof_is_told_of_until_the_proof_comes(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        order_id = await world.submit(an_order("SO-1"))
+        world.silent.add(order_id)
+        await world.run_for(timedelta(hours=1), [order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_IN_EXECUTION
+        assert await eventually(lambda: world.open_exception(order_id), what="an open exception")
+        await world.prove_late(order_id)
+        await world.run_until_settled([order_id])
+        assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED
+
+        async def put_right() -> bool:
+            return not await world.open_exception(order_id)
+
+        await eventually(put_right)
+
+
 async def test_a_refusal_of_the_erp_waits_for_a_person_and_then_goes_on(tmp_path: Path) -> None:
     async with World.opened(tmp_path) as world:
         world.erp.faults.plan("post_invoice", FailedPrecondition("the period is closed", reason="ERP_REFUSED"))

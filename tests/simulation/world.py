@@ -81,6 +81,8 @@ class World:
     dice: random.Random
     refused: dict[str, int] = field(default_factory=dict)
     """Pieces of each line that the consignee refuses, by order id."""
+    silent: set[str] = field(default_factory=set)
+    """Orders of which no proof is handed in at the door."""
     _told: set[tuple[str, str]] = field(default_factory=set)
     _consumers: list[Consumer] = field(default_factory=list)
 
@@ -260,7 +262,7 @@ class World:
             # A new message id lets the duplicate through the bus: only the fact itself can tell it apart.
             await self.bus.publish(subject, fact.SerializeToString(), message_id=str(self.dice.random()))
         self.clock.advance(timedelta(minutes=5))
-        if not pickup:
+        if not pickup and not any(task.order_id in self.silent for task in stop.tasks):
             for _ in range(1 + self.dice.randrange(2)):
                 await self._prove(found, stop)
 
@@ -279,6 +281,16 @@ class World:
         fact.occur_time.FromDatetime(self.clock.now() + timedelta(minutes=minute))
         fact.receive_time.FromDatetime(self.clock.now() + timedelta(minutes=minute))
         return fact
+
+    async def prove_late(self, order_id: str) -> None:
+        """Hand in what was not handed in at the door."""
+        self.silent.discard(order_id)
+        for load_id in (await self.order(order_id)).load_ids:
+            found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
+            assert found is not None
+            for stop in found.stops:
+                if stop.kind == StopKind.STOP_KIND_DELIVERY:
+                    await self._prove(found, stop)
 
     async def _prove(self, found: Load, stop: Stop) -> None:
         artifact = Artifact(

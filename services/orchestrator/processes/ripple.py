@@ -24,7 +24,7 @@ from logistics.order.v1 import (
     UnplanOrder,
 )
 from services.orchestrator.deciders import load, order
-from services.orchestrator.exceptions import open_exception
+from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.riding import delivery_stops, lines_on, orders_on, stop_of, tasks_by_order
 
@@ -63,7 +63,8 @@ class LoadRipple:
                 return
 
     async def _planned(self, found: Load, event: LoadEvent) -> None:
-        for order_id in orders_on(event.planned.load):
+        # An order that has left the load again meanwhile needs to hear of neither.
+        for order_id in orders_on(found):
             wish = PlanOrder(load_id=event.load_id, line_ids=lines_on(found, order_id))
             wish.stop_ids.extend(delivery_stops(found, order_id))
             await self._tell(order_id, wish, event)
@@ -79,7 +80,10 @@ class LoadRipple:
             await self._tell(order_id, wish, event)
 
     async def _departed(self, stop: Stop | None, found: Load, event: LoadEvent) -> None:
-        if stop is None or stop.kind != StopKind.STOP_KIND_PICKUP:
+        if stop is None:
+            return
+        if stop.kind == StopKind.STOP_KIND_DELIVERY:
+            await self._proof_missing(stop, found, event)
             return
         for order_id, tasks in tasks_by_order(stop).items():
             await self._tell(order_id, _pickup(found.load_id, stop.stop_id, tasks), event)
@@ -98,6 +102,25 @@ class LoadRipple:
                 lines=[_delivered(task, reason) for task in tasks],
             )
             await self._tell(order_id, wish, event)
+        if event.stop_completed.pod_id:
+            missed = exception_id_of(ExceptionKind.EXCEPTION_KIND_POD_MISSING, stop.stop_id)
+            await settle_exception(self._journal, missed, "PROVED", "the proof has come", self._cause(event, "proved"))
+
+    async def _proof_missing(self, stop: Stop, found: Load, event: LoadEvent) -> None:
+        """Tell of a vehicle that left a delivery without a proof (domain reference 3.3)."""
+        if not event.stop_departed.completion_inferred or stop.pod_ids:
+            return
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_POD_MISSING,
+            "The vehicle has left and no proof of delivery is there: ask the driver to hand it in.",
+            self._cause(event, "missing"),
+            subject_id=stop.stop_id,
+            order_id=next(iter(tasks_by_order(stop)), ""),
+            load_id=found.load_id,
+            stop_id=stop.stop_id,
+            evidence=(event.event_id,),
+        )
 
     async def _pickup_first(self, order_id: str, found: Load, event: LoadEvent) -> None:
         """Goods that were delivered were picked up, even where nobody saw the vehicle leave."""
@@ -117,6 +140,14 @@ class LoadRipple:
             if state is not None and found.load_id in state.load_ids:
                 await self._tell(order_id, UnplanOrder(load_id=found.load_id, reason=reason), event)
 
+    def _cause(self, event: LoadEvent, *step: str) -> Cause:
+        return Cause(
+            request_id=ids.derive(event.event_id, *step),
+            event_id=event.event_id,
+            region=event.region,
+            occur_time=event.occur_time.ToDatetime(tzinfo=UTC),
+        )
+
     async def _tell(
         self,
         order_id: str,
@@ -124,12 +155,7 @@ class LoadRipple:
         event: LoadEvent,
         step: str = "",
     ) -> None:
-        cause = Cause(
-            request_id=ids.derive(event.event_id, order_id, step),
-            event_id=event.event_id,
-            region=event.region,
-            occur_time=event.occur_time.ToDatetime(tzinfo=UTC),
-        )
+        cause = self._cause(event, order_id, step)
         try:
             outcome = await self._journal.order(order_id, wish, cause)
             if outcome.event is not None and outcome.event.WhichOneof("body") == "cancel_reversed":
