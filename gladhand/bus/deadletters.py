@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections import deque
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -161,6 +162,17 @@ class DeadLetters:
     def __init__(self, bus: Bus, store: EventStore) -> None:
         self._bus = bus
         self._store = store
+
+    async def newest(self, limit: int, consumer: str | None = None) -> tuple[list[DeadLetter], int]:
+        """Return the newest letters, at most `limit`, newest first, and how many there are; of one consumer or all."""
+        filters = (f"logistics.deadletter.{consumer}.>",) if consumer else ()
+        kept: deque[DeadLetter] = deque(maxlen=limit)
+        count = 0
+        async with aclosing(self._store.read_all(STREAM, filters=filters)) as messages:
+            async for message in messages:
+                kept.append(DeadLetter.decode(message.payload, message.sequence))
+                count += 1
+        return [*reversed(kept)], count
 
     async def list(self, consumer: str | None = None, limit: int = 1000) -> list[DeadLetter]:
         """Return the oldest letters, at most `limit`, of one consumer or of all."""

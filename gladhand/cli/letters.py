@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,11 +19,13 @@ from gladhand.log.jetstream import JetStreamEventStore
 
 
 async def show_all(nats_url: str, consumer: str | None, limit: int, as_json: bool) -> None:
-    """List them, oldest first."""
+    """List the newest, newest first. How many there are in all is told below them, with JSON on stderr."""
     async with _letters(nats_url) as letters:
-        found = await letters.list(consumer, limit)
+        found, count = await letters.newest(limit, consumer)
     if as_json:
         print_json([_as_dict(letter, whole=False) for letter in found])
+        if count > len(found):
+            print(how_many(len(found), count), file=sys.stderr)
         return
     if not found:
         print("no dead letters")
@@ -32,7 +35,13 @@ async def show_all(nats_url: str, consumer: str | None, limit: int, as_json: boo
         for each in found
     ]
     screen().print(table(("#letter", "consumer", "subject", "#attempts", "last attempt", "reason"), rows))
+    print(how_many(len(found), count))
     print("look at one: gladhand dead-letters show LETTER   replay: gladhand dead-letters replay LETTER")
+
+
+def how_many(shown: int, count: int) -> str:
+    """How many of the letters are shown, and how to see the rest."""
+    return f"{shown} of {count}" + (f"; -n {count} shows all" if shown < count else "")
 
 
 async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
@@ -47,16 +56,31 @@ async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
 
 
 async def replay(nats_url: str, numbers: Sequence[int], as_json: bool) -> None:
-    """Replay each. Raises Failure at the first that is not there; those before it are replayed."""
+    """Replay each. Raises Failure where one is not there, before any is replayed."""
     done: list[DeadLetter] = []
     async with _letters(nats_url) as letters:
-        for number in numbers:
-            await _get(letters, number)
+        await _check_all(letters, numbers)
+        for number in dict.fromkeys(numbers):
             done.append(await letters.replay(number))
             if not as_json:
                 print(f"letter {number} went back to {done[-1].consumer}")
     if as_json:
         print_json([_as_dict(letter, whole=False) for letter in done])
+
+
+async def _check_all(letters: DeadLetters, numbers: Sequence[int]) -> None:
+    missing: list[str] = []
+    for number in dict.fromkeys(numbers):
+        try:
+            await letters.get(number)
+        except NotFound:
+            missing.append(str(number))
+    if missing:
+        raise Failure(
+            f"no dead letter {', '.join(missing)}; none was replayed",
+            "list them: gladhand dead-letters list",
+            Exit.NOT_FOUND,
+        )
 
 
 async def _get(letters: DeadLetters, number: int) -> DeadLetter:

@@ -228,6 +228,9 @@ async def test_letters_are_listed_by_consumer_and_discarded_with_a_reason(mesh: 
     ):
         await eventually(lambda: two(letters))
     assert [letter.reason for letter in await letters.list("two")] == ["two"]
+    newest, count = await letters.newest(1)
+    assert (newest, count) == ((await letters.list())[-1:], 2)
+    assert await letters.newest(5, "two") == (await letters.list("two"), 1)
     (letter,) = await letters.list("two", limit=1)
     assert await letters.get(letter.letter_id) == letter
     await letters.discard(letter.letter_id, "a test vehicle")

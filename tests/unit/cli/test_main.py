@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from gladhand.cli.letters import how_many
 from gladhand.cli.logs import parsed, readable
 from gladhand.cli.main import app
 
@@ -89,3 +90,8 @@ def test_only_json_objects_are_parsed(line: str) -> None:
 def test_a_trace_of_a_fault_stands_below_its_line() -> None:
     text = readable({"message": "broke", "level": "ERROR", "fault": "Traceback\n  line"}).plain
     assert text.endswith("broke\nTraceback\n  line")
+
+
+def test_a_shortened_list_of_letters_tells_how_to_see_all() -> None:
+    assert how_many(12, 53) == "12 of 53; -n 53 shows all"
+    assert how_many(2, 2) == "2 of 2"
