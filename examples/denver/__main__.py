@@ -51,8 +51,8 @@ def main() -> int:
         return 1
     try:
         return 0 if asyncio.run(run(home, mesh, arguments)) else 1
-    except KeyboardInterrupt:
-        print("demo: interrupted; the same command takes this run up again", file=sys.stderr)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("stopped; run it again to go on", file=sys.stderr)
         return 130
     except _TROUBLE as error:
         print(f"demo: {str(error) or type(error).__name__}", file=sys.stderr)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from examples.denver.desk import (
@@ -195,15 +197,22 @@ async def show_account(stage: Stage, teller: Teller, results: Sequence[Result]) 
     columns = ("reference", "customer", "sale", "state", "load", "invoice or refusal")
     teller.console.print(table(columns, rows, title="\nWhat Tryton and the log say"))
     first = results[0].demo.sale.reference
+    erp = f"{stage.mesh.url('tryton')}/erp/rpc/"
     for line in (
-        f"the way of one order:   gladhand trace {first}",
-        "all orders and loads:   gladhand orders list    gladhand loads list",
-        "processes and logs:     gladhand status         gladhand logs -f",
-        f"Tryton, as order_clerk: {stage.mesh.url('tryton')}/erp (JSON-RPC; password in {_credentials(stage)})",
-        f"events as they happen:  python examples/print_events.py {stage.mesh.nats_url}",
-        "the mesh goes on running; stop it: gladhand down",
+        f"the way of one order:   {_typed('gladhand')} trace {first}",
+        f"all orders and loads:   {_typed('gladhand')} orders list   {_typed('gladhand')} loads list",
+        f"processes and logs:     {_typed('gladhand')} status   {_typed('gladhand')} logs -f",
+        f"Tryton, as order_clerk: JSON-RPC POST to {erp} (database erp; password in {_credentials(stage)})",
+        f"events as they happen:  {_typed('python')} examples/print_events.py {stage.mesh.nats_url}",
+        f"the mesh goes on running; stop it: {_typed('gladhand')} down",
     ):
         teller.done(line)
+
+
+def _typed(program: str) -> str:
+    """A program beside this interpreter as it can be typed here: relative to the directory where that is inside it."""
+    place = Path(sys.executable).with_name(program)
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def _refused(result: Result) -> str:

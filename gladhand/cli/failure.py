@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import ParamSpec, TypeVar
 
@@ -33,7 +35,7 @@ class Failure(Exception):
 
 
 NO_MESH = "no mesh runs here"
-_INTERRUPTED = 130
+INTERRUPTED = 130
 """What shells give to a program that Ctrl-C ended."""
 
 
@@ -53,7 +55,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise _leave(str(failure), failure.remedy, failure.code) from failure
         except KeyboardInterrupt as interrupt:
             raise _leave(
-                "interrupted", "what runs goes on: gladhand status   stop it: gladhand down", _INTERRUPTED
+                "interrupted", "what runs goes on: gladhand status   stop it: gladhand down", INTERRUPTED
             ) from interrupt
         except Exception as error:
             known = _known(error)
@@ -62,6 +64,16 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise _leave(str(known), known.remedy, known.code) from error
 
     return run
+
+
+@contextmanager
+def told_by_child() -> Iterator[None]:
+    """Leave Ctrl-C, which a terminal sends to both, to the child that is waited for: it tells and ends."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _leave(message: str, remedy: str, code: int) -> typer.Exit:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gladhand.cli.failure import Exit, Failure, no_mesh, told_plainly
+from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
 
 if TYPE_CHECKING:
@@ -138,9 +138,11 @@ def demo(
         elif not running.ready:
             start.wait_ready(place, view)
     line = [sys.executable, "-m", "examples.denver", "--home", str(place.root), "--orders", str(orders)]
-    done = subprocess.run([*line, "--seed", str(seed), *(["--json"] if as_json else [])], cwd=clone_root(), check=False)
-    if done.returncode:
-        raise typer.Exit(Exit.FAILED)
+    line += ["--seed", str(seed), *(["--json"] if as_json else [])]
+    with subprocess.Popen(line, cwd=clone_root()) as child, told_by_child():
+        child.wait()
+    if child.returncode:
+        raise typer.Exit(child.returncode if child.returncode == INTERRUPTED else Exit.FAILED)
 
 
 @app.command(epilog="Examples: gladhand trace 14; gladhand trace INV-2026-0007 --json")
@@ -215,7 +217,7 @@ def letters_list(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters, oldest first."""
+    """List dead letters, newest first."""
     from gladhand.cli import letters
 
     asyncio.run(letters.show_all(_mesh(home).nats_url, consumer or None, limit, as_json))
