@@ -60,7 +60,8 @@ class Orchestrator:
                 raise _unknown("order", name) from error
         found = _named(await self.orders(reference=name, limit=_PAGE), name)
         if len(found) > 1:
-            raise Failure(f"more than one order is known as {name}", "name it by its id: gladhand orders list")
+            candidates = ", ".join(f"sale {sale(each)}: {each.order_id}" for each in found)
+            raise Failure(f"more than one order is known as {name}", f"name it by its id: {candidates}")
         if found:
             return found[0]
         return await self._order_of_invoice(name)
@@ -78,13 +79,15 @@ class Orchestrator:
                 raise _unknown("order", number)
 
     async def load(self, load_id: str) -> Load:
-        """The load with this id, or with an id that ends so. Raises Failure where none has."""
+        """The load with this id, or with the only id that begins or ends so. Raises Failure where none has."""
         if _is_uuid(load_id):
             try:
                 return (await call(self.stub.GetLoad(api.GetLoadRequest(load_id=load_id)))).load
             except NotFound as error:
                 raise _unknown("load", load_id) from error
-        found = [load for load in await self.loads() if load.load_id.endswith(load_id)]
+        found = [
+            load for load in await self.loads() if load.load_id.startswith(load_id) or load.load_id.endswith(load_id)
+        ]
         if len(found) != 1:
             raise _unknown("load", load_id)
         return found[0]

@@ -184,6 +184,7 @@ def show_journey(order: Order, entries: Sequence[HistoryEntry], as_json: bool) -
         _grow_branch(branch, root, roots[0])
     console.print(tree, highlight=False)
     console.print(f"{len(entries)} events; times are the mesh's clock, from the first event on", highlight=False)
+    console.print("a < b < c: a recorded it, b told a of it or carried it out, c is who did it", highlight=False)
 
 
 def _grow_branch(branch: Tree, node: journey.Node, first: journey.Node) -> None:

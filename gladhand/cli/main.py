@@ -175,7 +175,7 @@ def orders_list(
     wanted = f"ORDER_STATE_{state.upper()}"
     if state and wanted not in dict(OrderState.items()):
         known = ", ".join(name.removeprefix("ORDER_STATE_") for name in OrderState.keys()[1:])
-        raise Failure(f"no state {state!r}", f"states: {known}")
+        raise typer.BadParameter(f"no state {state!r}; states: {known}", param_hint="--state")
     states = [OrderState.Value(wanted)] if state else []
     show_orders(_asked(home, lambda client: client.orders(limit=limit, states=states)), as_json)
 
@@ -201,7 +201,9 @@ def loads_list(home: Where = None, limit: Limit = 50, as_json: AsJson = False) -
 @loads_app.command("show")
 @told_plainly
 def loads_show(
-    load: Annotated[str, typer.Argument(help="Load id, or how it ends.")], home: Where = None, as_json: AsJson = False
+    load: Annotated[str, typer.Argument(help="Load id, or how it begins or ends.")],
+    home: Where = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show one load with its stops and times."""
     from gladhand.cli.look import show_load
@@ -254,7 +256,7 @@ def logs(
     home: Where = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the newest lines of each.")] = 40,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per line on stdout.")] = False,
 ) -> None:
     """Show what the processes write. Works after a crash too: the files stay."""
     from gladhand.cli.logs import LogsMissingError, show

@@ -95,3 +95,9 @@ def test_a_trace_of_a_fault_stands_below_its_line() -> None:
 def test_a_shortened_list_of_letters_tells_how_to_see_all() -> None:
     assert how_many(12, 53) == "12 of 53; -n 53 shows all"
     assert how_many(2, 2) == "2 of 2"
+
+
+def test_an_unknown_state_is_wrong_usage(tmp_path: Path) -> None:
+    done = run("orders", "list", "--state", "WRONG", home=tmp_path)
+    assert done.exit_code == 2
+    assert "INVOICED" in done.stderr
