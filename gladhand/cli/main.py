@@ -44,8 +44,21 @@ Where = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
+
+
+def _filled(name: str) -> str:
+    if not name.strip():
+        raise typer.BadParameter("it is empty; give an order id, sale number, reference or invoice number")
+    return name
+
+
 OrderName = Annotated[
-    str, typer.Argument(metavar="ORDER", help="Order id, ERP sale number, customer's reference or invoice number.")
+    str,
+    typer.Argument(
+        metavar="ORDER",
+        help="Order id, ERP sale number, customer's reference or invoice number.",
+        callback=_filled,
+    ),
 ]
 
 

@@ -101,3 +101,10 @@ def test_an_unknown_state_is_wrong_usage(tmp_path: Path) -> None:
     done = run("orders", "list", "--state", "WRONG", home=tmp_path)
     assert done.exit_code == 2
     assert "INVOICED" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["trace"], ["orders", "show"]])
+def test_an_empty_name_of_an_order_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    done = run(*command, "", home=tmp_path)
+    assert done.exit_code == 2
+    assert "it is empty" in done.stderr
