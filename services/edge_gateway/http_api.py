@@ -128,7 +128,7 @@ class _Api:
             async for chunk in request.stream():
                 body.extend(chunk)
                 if len(body) > self._most_bytes:
-                    raise too_large("the body", self._most_bytes)
+                    raise too_large("the body", self._most_bytes, "send fewer positions in one message")
         return bytes(body)
 
 

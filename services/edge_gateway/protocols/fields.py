@@ -26,8 +26,8 @@ __all__ = [
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z: later moments have no Timestamp."""
 
-_SECONDS_BELOW = 2**31
-"""Traccar's rule: a number below is seconds since 1970, any other milliseconds."""
+_SECONDS_BELOW = 1e11
+"""A number below is seconds since 1970 (up to the year 5138), any other milliseconds (from 1973 on)."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 _MOST_ID = 100

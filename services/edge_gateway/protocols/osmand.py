@@ -41,7 +41,7 @@ def parse_form(body: bytes) -> Report:
     except ValueError as error:
         raise malformed("body", f"is no form in UTF-8 with at most {_MOST_FIELDS} fields") from error
     form = Fields(dict(pairs))
-    device = _device(form.raw("id" if form.has("id") else "deviceid"), "id")
+    device = _named_device(form)
     latitude, longitude = _place(form)
     if not form.has("timestamp"):
         raise malformed("timestamp", "is missing", "configure the device to send the time of the fix")
@@ -63,6 +63,13 @@ def parse_form(body: bytes) -> Report:
         driver=form.maybe_text("driverUniqueId", 128),
     )
     return Report(device, motion.sample())
+
+
+def _named_device(form: Fields) -> DeviceReference:
+    for key in ("id", "deviceid"):
+        if form.has(key):
+            return _device(form.raw(key), "id")
+    raise malformed("id", "is missing or empty", "send the device's identifier as id or deviceid")
 
 
 def _place(form: Fields) -> tuple[float, float]:

@@ -153,9 +153,11 @@ def check_file(field: str, declared: str, content: bytes, limits: FileLimits) ->
     found = next((media_type for sign, media_type, _ in _SIGNS if content.startswith(sign)), None)
     declared = declared.partition(";")[0].strip().lower().replace("image/jpg", "image/jpeg")
     if found is None or (declared not in {"", "application/octet-stream", found}):
-        shown = declared if found is None else f"{declared}, but its content is {found}"
+        otherwise = "not" if declared in _EXTENSIONS else "of no kind that is taken"
+        content_is = f"is {found or otherwise}"
+        shown = f"declared {declared}, but its content {content_is}" if declared else "of an unknown kind"
         raise InvalidArgument(
-            f"{field} is {shown or 'of an unknown kind'}",
+            f"{field} is {shown}",
             field=field,
             remedy=f"send {', '.join(_EXTENSIONS)}",
             rule="media_type",
@@ -165,12 +167,12 @@ def check_file(field: str, declared: str, content: bytes, limits: FileLimits) ->
     return found
 
 
-def too_large(field: str, limit: int) -> InvalidArgument:
+def too_large(field: str, limit: int, remedy: str = "send smaller images") -> InvalidArgument:
     """Return the refusal of something that is larger than its limit in bytes."""
     return InvalidArgument(
         f"{field} is larger than {limit} bytes",
         field=field,
-        remedy="send smaller images",
+        remedy=remedy,
         rule="size",
         reason="FILE_REFUSED",
         metadata={"field": field, "rule": "size", "limit_bytes": str(limit)},

@@ -68,7 +68,8 @@ def test_places_that_do_not_exist_are_left_to_the_filters() -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"id": None}, "deviceid"),
+        ({"id": None}, "id"),
+        ({"id": ""}, "id"),
         ({"id": "   "}, "id"),
         ({"id": "x" * 101}, "id"),
         ({"id": "a\nb"}, "id"),
@@ -97,6 +98,10 @@ def test_malformed_forms_are_refused_by_field(changes: dict[str, str | None], fi
 def location(**more: Any) -> dict[str, Any]:
     coords = {"latitude": 39.7, "longitude": -104.9, "speed": 4.2, "heading": 12.5, "accuracy": 8, "altitude": 1600}
     return {"timestamp": "2026-01-05T08:00:00.000Z", "coords": coords, "is_moving": True, "odometer": 12.4} | more
+
+
+def test_a_far_future_in_seconds_is_not_taken_for_milliseconds() -> None:
+    assert osmand.parse_form(form(timestamp="4102444800")).sample.occur_time.seconds == 4102444800
 
 
 def test_json_of_a_phone_app() -> None:

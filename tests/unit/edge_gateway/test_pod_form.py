@@ -161,3 +161,14 @@ def test_what_is_no_manifest_is_refused(body: bytes) -> None:
     with pytest.raises(GladhandError) as refused:
         Manifest.decode(body).read("pod-app")
     assert refused.value.reason == "MALFORMED_MESSAGE"
+
+
+def test_a_file_that_is_not_what_it_is_declared_as_is_told_so() -> None:
+    with pytest.raises(InvalidArgument, match="signature is declared image/png, but its content is not"):
+        pod_form.check_file("signature", "image/png", b"MZ\x90", pod_form.FileLimits())
+
+
+def test_what_is_too_large_is_told_what_to_send_less_of() -> None:
+    refusal = pod_form.too_large("the body", 17, "send fewer positions in one message")
+    assert "17 bytes" in refusal.message
+    assert "send fewer positions in one message" in refusal.violations[0].description
