@@ -8,9 +8,11 @@ import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Protocol as Interface
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -163,8 +165,17 @@ def build_app(
             Route("/pod", guarded(api.pod), methods=["POST"]),
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
-        ]
+        ],
+        exception_handlers={HTTPException: _not_offered},
     )
+
+
+async def _not_offered(request: Request, error: Exception) -> Response:
+    """Answer what no endpoint answers: an unknown path, or a method that the path does not take."""
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    detail = f"{request.method} {request.url.path} is not offered; send to /osmand, /traccar or /pod"
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(problem, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def _guarded(endpoint: Endpoint, admission: Admission | None) -> Endpoint:
