@@ -41,6 +41,7 @@ from .sensitivity_pb2 import (
     Sensitivity,
     sensitivity,
 )
+from .service_pb2 import ServicePolicy, service
 
 __all__ = [
     "AUDIENCE_CUSTOMER",
@@ -75,10 +76,12 @@ __all__ = [
     "SENSITIVITY_SECRET",
     "SENSITIVITY_UNSPECIFIED",
     "Sensitivity",
+    "ServicePolicy",
     "envelope",
     "event",
     "lifecycle",
     "policy",
     "sensitivity",
+    "service",
     "state",
 ]

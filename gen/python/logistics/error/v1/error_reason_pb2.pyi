@@ -252,6 +252,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Something of another kind than those named here exists already. ALREADY_EXISTS.
     Example: {"reason": "ALREADY_EXISTS", "metadata": {"resource": "wave"}}.
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 58
+    """The caller used up its share of the method's rate class. RESOURCE_EXHAUSTED with RetryInfo.
+    Example: {"reason": "RATE_LIMITED", "metadata": {"rate_class": "READ", "method": "/package.Service/Method"}}.
+    """
+    ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 59
+    """The token was good and is not any more. UNAUTHENTICATED.
+    Example: {"reason": "TOKEN_EXPIRED", "metadata": {"expired_s_ago": "42"}}.
+    """
+    ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 60
+    """The token is no token of this mesh: key, signature, algorithm, form, issuer or recipient. UNAUTHENTICATED.
+    Example: {"reason": "TOKEN_INVALID", "metadata": {"check": "signature"}}.
+    """
+    ERROR_REASON_METHOD_RETIRED: _ErrorReason.ValueType  # 61
+    """The method is past its sunset and this mesh is configured to refuse it. UNIMPLEMENTED.
+    Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "replacement": "package.Service/Method"}}.
+    """
+    ERROR_REASON_CIRCUIT_OPEN: _ErrorReason.ValueType  # 62
+    """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
+    Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -485,5 +505,25 @@ Example: {"reason": "NOT_FOUND", "metadata": {"resource": "wave"}}.
 ERROR_REASON_ALREADY_EXISTS: ErrorReason.ValueType  # 57
 """Something of another kind than those named here exists already. ALREADY_EXISTS.
 Example: {"reason": "ALREADY_EXISTS", "metadata": {"resource": "wave"}}.
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 58
+"""The caller used up its share of the method's rate class. RESOURCE_EXHAUSTED with RetryInfo.
+Example: {"reason": "RATE_LIMITED", "metadata": {"rate_class": "READ", "method": "/package.Service/Method"}}.
+"""
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 59
+"""The token was good and is not any more. UNAUTHENTICATED.
+Example: {"reason": "TOKEN_EXPIRED", "metadata": {"expired_s_ago": "42"}}.
+"""
+ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 60
+"""The token is no token of this mesh: key, signature, algorithm, form, issuer or recipient. UNAUTHENTICATED.
+Example: {"reason": "TOKEN_INVALID", "metadata": {"check": "signature"}}.
+"""
+ERROR_REASON_METHOD_RETIRED: ErrorReason.ValueType  # 61
+"""The method is past its sunset and this mesh is configured to refuse it. UNIMPLEMENTED.
+Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "replacement": "package.Service/Method"}}.
+"""
+ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
+"""The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
+Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
