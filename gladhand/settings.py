@@ -10,14 +10,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gladhand.errors import SettingsError
+from gladhand.security.rates import USUAL, Rate, parse_rates
 
 __all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings"]
 
 _PREFIX = "GLADHAND_"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ClockKind(StrEnum):
@@ -57,6 +59,18 @@ def _one_of(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _key_set(value: str) -> str:
+    scheme, found, rest = value.partition("://")
+    host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
+    if found and (scheme != "https" or not rest) and (scheme != "http" or host not in _LOOPBACK):
+        raise ValueError("keys come from a file or over https")
+    return value
+
+
+def _rates(value: object) -> object:
+    return parse_rates(value) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """What every service needs to know. A service adds its own fields in a subclass.
 
@@ -85,6 +99,26 @@ class Settings(BaseSettings):
     )
 
     replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")
+
+    insecure: bool = Field(
+        False, description="true only on one machine: no TLS, and without GLADHAND_JWKS everybody may do everything"
+    )
+    jwks: Annotated[str, AfterValidator(_key_set)] | None = Field(
+        None,
+        description="the key set of tokens, a path or an https:// URL, for example .gladhand/secure/tokens/jwks.json",
+    )
+    token_issuer: str = Field("gladhand", min_length=1, description="what stands in the iss of tokens that are trusted")
+    clock_skew_s: float = Field(
+        30.0, ge=0, le=300, description="seconds by which the clocks of token issuers may differ, 0 to 300"
+    )
+    rates: Annotated[dict[int, Rate], NoDecode, BeforeValidator(_rates)] = Field(
+        default_factory=lambda: dict(USUAL),
+        description="calls that each client may make, by rate class, for example READ=200/s:400,FINANCE=30/m:10",
+    )
+    service_replicas: int = Field(
+        1, ge=1, le=1000, description="how many processes of this service share its clients' calls, 1 to 1000"
+    )
+    refuse_sunset: bool = Field(False, description="true or false: whether methods past their sunset date are refused")
 
     grace_s: float = Field(10.0, ge=0, le=600, description="seconds that calls in flight get at stop, 0 to 600")
     max_message_bytes: int = Field(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# The services of a test ask for no proof, unless it is about proofs: they listen on the loopback address alone.
+os.environ.setdefault("GLADHAND_INSECURE", "true")
 
 # One real nats-server for the whole run: nats_server, nats_connection, mesh_streams and the like.
 pytest_plugins = ["gladhand.testing.fixtures"]
