@@ -50,8 +50,7 @@ def beside(served: Iterable[str]) -> list[ServiceDescriptor]:
     found: dict[str, ServiceDescriptor] = {}
     for name in served:
         own: ServiceDescriptor = Default().FindServiceByName(name)
-        found[name] = own
-        for file in _files_beside(own.file.name):
+        for file in (own.file, *_files_beside(own.file.name)):
             found |= {service.full_name: service for service in file.services_by_name.values()}
     return list(found.values())
 

@@ -15,7 +15,8 @@ import buf.validate.validate_pb2  # noqa: F401 - the trial contract imports it
 from grpc_tools import protoc
 
 import logistics.contract.v1.method_pb2
-import logistics.contract.v1.sensitivity_pb2  # noqa: F401 - the trial contract imports it
+import logistics.contract.v1.sensitivity_pb2
+import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contracts import them
 from gladhand.calls import current_call
 
 HERE = Path(__file__).resolve().parent
@@ -36,6 +37,7 @@ def compiled() -> tuple[Any, Any]:
         f"--grpc_python_out={out}",
         "trial.proto",
         "careless.proto",
+        "guarded.proto",
     ]
     assert protoc.main(arguments) == 0
     sys.path.insert(0, out)
@@ -52,6 +54,17 @@ def careless() -> tuple[Any, Any]:
     sys.path.insert(0, out)
     try:
         return importlib.import_module("careless_pb2"), importlib.import_module("careless_pb2_grpc")
+    finally:
+        sys.path.remove(out)
+
+
+@cache
+def guarded() -> tuple[Any, Any]:
+    """Return the messages and stubs of the contract that says who may call."""
+    out = str(Path(compiled()[0].__file__).parent)
+    sys.path.insert(0, out)
+    try:
+        return importlib.import_module("guarded_pb2"), importlib.import_module("guarded_pb2_grpc")
     finally:
         sys.path.remove(out)
 
