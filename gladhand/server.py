@@ -149,7 +149,7 @@ class ServiceProcess(Generic[S]):
             traces = stack.enter_context(telemetry.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
-            chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions))
+            chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions), self.settings.unread_s)
             self._health = Health(self._methods.services())
             self._server, port = self._bind(chain, self._health, traces)
             self._supervisor = supervisor = Supervisor()

@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="a size in bytes between 1024 and 67108864"
     )
+    unread_s: float = Field(
+        60.0, gt=0, le=3600, description="seconds that an answer of a stream may wait to be read, above 0 to 3600"
+    )
     max_concurrent_calls: int = Field(
         2048, ge=1, le=100_000, description="calls at once, beyond which callers are refused, 1 to 100000"
     )

@@ -34,6 +34,9 @@ class Guarded:
 
     filling: bytes = b""
     sent: int = 0
+    ended: int = 0
+    """Streams."""
+
     answered: dict[str, int] = field(default_factory=dict)
 
     async def Look(self, request: Any, context: Any) -> Any:
@@ -47,9 +50,12 @@ class Guarded:
         return guarded()[0].LookResponse(caller=current_call().principal)
 
     async def Follow(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        while True:
-            self.sent += 1
-            yield guarded()[0].LookResponse(filling=self.filling)
+        try:
+            while True:
+                self.sent += 1
+                yield guarded()[0].LookResponse(filling=self.filling)
+        finally:
+            self.ended += 1
 
 
 @asynccontextmanager
