@@ -54,6 +54,11 @@ class Home:
         """Ready files."""
         return self.root / "run"
 
+    @property
+    def tokens(self) -> Path:
+        """Signing key and key set of the tokens, the owner's alone."""
+        return self.root / "secure" / "tokens"
+
     def log(self, name: str) -> Path:
         """Where the process of that name writes."""
         return self.logs / f"{name}.log"

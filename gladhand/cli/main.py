@@ -14,6 +14,7 @@ import typer
 
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
+from gladhand.cli.tokens import app as tokens_app
 
 if TYPE_CHECKING:
     from gladhand.cli.ask import Orchestrator
@@ -37,6 +38,7 @@ letters_app = typer.Typer(no_args_is_help=True, help="Messages that no attempt c
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(tokens_app, name="token")
 
 Where = Annotated[
     Path | None,

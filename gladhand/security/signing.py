@@ -29,7 +29,10 @@ from gladhand.errors import StartRefused
 from gladhand.ids import new_id
 from gladhand.security.principal import Party
 
-__all__ = ["Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
+__all__ = ["ISSUER", "KEY_SET", "Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
+
+ISSUER: Final = "gladhand"
+"""The `iss` of the tokens of a mesh that issues its own, and the one that is trusted where nothing else is set."""
 
 KEY_SET: Final = "jwks.json"
 _KEY: Final = "key.pem"
@@ -64,11 +67,11 @@ class SigningKey:
         try:
             found = load_pem_private_key(path.read_bytes(), None)
         except FileNotFoundError as error:
-            raise StartRefused(f"no signing key in {folder}; make one: gladhand up") from error
+            raise StartRefused(f"no signing key in {folder}") from error
         except (OSError, ValueError, TypeError) as error:
             raise StartRefused(f"the signing key {path} cannot be read: {type(error).__name__}") from error
         if not isinstance(found, Ed25519PrivateKey):
-            raise StartRefused(f"the signing key {path} is no Ed25519 key; make one: gladhand token rotate-key")
+            raise StartRefused(f"the signing key {path} is no Ed25519 key")
         return cls(found)
 
     @property
@@ -126,7 +129,7 @@ def _published(path: Path) -> list[Mapping[str, str]]:
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError) as error:
-        raise StartRefused(f"{path} is no key set; move it away and begin anew: gladhand token rotate-key") from error
+        raise StartRefused(f"{path} is no key set; move it away") from error
     return found
 
 
@@ -144,7 +147,8 @@ def _base64url(raw: bytes) -> str:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """One process at a time writes here. The folder and all that is in it is the owner's alone."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for each in (folder.parent, folder):
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     with os.fdopen(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

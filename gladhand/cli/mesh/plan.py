@@ -92,6 +92,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
                 "GLADHAND_READY_FILE": str(home.ready_file(name)),
                 "GLADHAND_DATA_DIR": str(home.data(name)),
                 "GLADHAND_CLOCK": "warp",
+                "GLADHAND_INSECURE": "true",
                 **own,
             },
             after=after,

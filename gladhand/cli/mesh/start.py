@@ -21,6 +21,7 @@ from gladhand.cli.mesh.identity import Identity, end
 from gladhand.cli.mesh.plan import mesh_plan
 from gladhand.cli.mesh.state import MeshState, Phase, stamp
 from gladhand.cli.mesh.supervisor import Supervisor, clear_orphans
+from gladhand.security.signing import ensure_signing_key
 
 REGION: Final = "us"
 STOP_WITHIN_S: Final = 60.0
@@ -48,6 +49,7 @@ def serve(home: Home, told: Told = lambda _: None) -> MeshState:
         ports.remember(home.ports, taken)
         own = Identity.of(os.getpid()) or Identity(os.getpid(), "")
         mesh = MeshState(own, REGION, taken, stamp())
+        ensure_signing_key(home.tokens)
         plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken)
         for step in plan.steps:
             home.data(step.name).mkdir(parents=True, exist_ok=True)
