@@ -60,6 +60,7 @@ def create(
 ) -> None:
     """Print a signed token. Whoever has it may do what it says until it expires: hand it on like a password."""
     from gladhand.cli.output import print_json
+    from gladhand.clock import SystemClock
     from gladhand.security.signing import ISSUER, Grant
 
     grant = Grant(
@@ -69,7 +70,7 @@ def create(
         lifetime=_lifetime(ttl),
         party=_party(party, audience),
     )
-    now = datetime.now(UTC)
+    now = SystemClock().now()
     token = _signing_key(Home.chosen(home)).issue(grant, ISSUER, now)
     if grant.party is None and For.INTERNAL not in audience:
         print("gladhand: without --party it may send, and see nothing", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,8 +20,9 @@ def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
 
 
-def device(issuer: Issuer, **claims: object) -> str:
-    return issuer.token(**{"sub": "telematics-co", "aud": "gladhand.partner", "scope": "telemetry.write", **claims})
+def device(issuer: Issuer, **claims: Any) -> str:
+    usual: dict[str, Any] = {"sub": "telematics-co", "aud": "gladhand.partner", "scope": "telemetry.write"}
+    return issuer.token(**(usual | claims))
 
 
 def bearer(token: str) -> Mapping[str, str]:

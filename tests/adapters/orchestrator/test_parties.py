@@ -140,7 +140,7 @@ async def test_a_page_token_of_one_customer_is_worth_nothing_to_another(stub: St
 async def test_a_customer_watches_its_own_orders_alone(stub: Stub, staff: Any, issuer: Issuer) -> None:
     mine, other = await submitted(stub, staff, "SO-1", "K1"), await submitted(stub, staff, "SO-2", "K2")
     who = customer(issuer, "K1")
-    watching = stub.WatchOrders(WatchOrdersRequest(from_beginning=True), metadata=who)
+    watching: Any = stub.WatchOrders(WatchOrdersRequest(from_beginning=True), metadata=who)
     first = await watching.read()
     assert first.event.order_id == mine.order_id
     assert first.event.received.order.customer.references[0].value == "K1"
@@ -172,8 +172,9 @@ async def test_a_carrier_sees_its_own_loads_alone_and_proves_deliveries_of_its_o
     assert isinstance(await refusal(stub.GetLoad(GetLoadRequest(load_id=other), metadata=who)), NotFound)
 
     def proof(word: str, load_id: str) -> RecordProofOfDeliveryRequest:
-        amounts = {"delivered": pieces(9), "accepted": pieces(9), "rejected": pieces(0)}
-        line = PodLine(order_id=order.order_id, line_id="1", **amounts)
+        line = PodLine(
+            order_id=order.order_id, line_id="1", delivered=pieces(9), accepted=pieces(9), rejected=pieces(0)
+        )
         methods = [PodMethod.POD_METHOD_PHOTO]
         pod = ProofOfDelivery(pod_id=str(uuid4()), stop_id=name(f"{word}/1"), methods=methods, lines=[line])
         pod.load_id = load_id

@@ -25,8 +25,6 @@ from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from tests.adapters.serving.trial import guarded
 
-REPLACE = object()
-
 
 @dataclass
 class Guarded:
@@ -70,6 +68,13 @@ async def guarding(
     values = {"grace_s": 2.0, "insecure": False, **settings}
     async with ServiceProcess("guarded", Settings(**values), credentials=credentials).serving(build) as running:
         yield running
+
+
+@asynccontextmanager
+async def asking(servicer: Guarded | None = None, **settings: Any) -> AsyncIterator[Any]:
+    """Serve the guarded contract, and give a stub over a channel that knows nothing of us."""
+    async with guarding(servicer, **settings) as running, grpc.aio.insecure_channel(running.target) as channel:
+        yield guarded()[1].GuardedServiceStub(channel)
 
 
 class Issuer:

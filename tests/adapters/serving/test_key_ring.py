@@ -20,7 +20,7 @@ from gladhand.errors import Unavailable
 from gladhand.security.jwks import KeySetError, read_keys
 from gladhand.security.key_ring import KeyRing
 from services.edge_gateway.http_server import HttpServer
-from tests.adapters.serving.door import Issuer, bearer, guarding, published
+from tests.adapters.serving.door import Issuer, asking, bearer, published
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
 
@@ -60,26 +60,21 @@ class Publisher:
 
 async def test_keys_are_fetched_once_and_unknown_ones_are_no_way_to_make_us_ask(issuer: Issuer) -> None:
     publisher = Publisher(issuer)
-    async with publisher.serving() as url, guarding(jwks=url) as running:
-        async with grpc.aio.insecure_channel(running.target) as channel:
-            stub = stubs.GuardedServiceStub(channel)
-            for _ in range(5):
-                assert (await stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))).caller == "ann"
-            for number in range(20):
-                unknown = bearer(issuer.token(kid=f"invented-{number}"))
-                error = await refused(stub.Look(pb2.LookRequest(), metadata=unknown))
-                assert details(error)["ErrorInfo"].metadata["check"] == "kid"
-            assert publisher.asked == 1
+    async with publisher.serving() as url, asking(jwks=url) as stub:
+        for _ in range(5):
+            assert (await stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))).caller == "ann"
+        for number in range(20):
+            unknown = bearer(issuer.token(kid=f"invented-{number}"))
+            error = await refused(stub.Look(pb2.LookRequest(), metadata=unknown))
+            assert details(error)["ErrorInfo"].metadata["check"] == "kid"
+        assert publisher.asked == 1
 
 
 async def test_an_issuer_that_is_down_at_the_start_makes_tokens_wait_and_nothing_else(issuer: Issuer) -> None:
     publisher = Publisher(issuer)
     publisher.down = True
-    async with publisher.serving() as url, guarding(jwks=url) as running:
-        async with grpc.aio.insecure_channel(running.target) as channel:
-            error = await refused(
-                stubs.GuardedServiceStub(channel).Look(pb2.LookRequest(), metadata=bearer(issuer.token()))
-            )
+    async with publisher.serving() as url, asking(jwks=url) as stub:
+        error = await refused(stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token())))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 

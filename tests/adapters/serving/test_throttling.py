@@ -12,7 +12,7 @@ import pytest
 from gladhand.client import call, channel
 from gladhand.errors import ResourceFull, SettingsError, StartRefused, Unsupported
 from gladhand.settings import Settings
-from tests.adapters.serving.door import Guarded, Issuer, bearer, guarding
+from tests.adapters.serving.door import Guarded, Issuer, asking, bearer, guarding
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
 
@@ -28,12 +28,10 @@ async def test_a_flood_of_one_client_takes_nothing_from_the_others(issuer: Issue
     servicer = Guarded()
     loud, quiet = bearer(issuer.token(sub="loud")), bearer(issuer.token(sub="quiet"))
     # So slow that nothing fills up again while the test runs.
-    async with guarding(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20") as running:
-        async with grpc.aio.insecure_channel(running.target) as plain:
-            stub = stubs.GuardedServiceStub(plain)
-            flood = [stub.Look(pb2.LookRequest(), metadata=loud) for _ in range(300)]
-            calm = [stub.Look(pb2.LookRequest(), metadata=quiet) for _ in range(20)]
-            ended: list[Any] = await asyncio.gather(*flood, *calm, return_exceptions=True)
+    async with asking(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20") as stub:
+        flood = [stub.Look(pb2.LookRequest(), metadata=loud) for _ in range(300)]
+        calm = [stub.Look(pb2.LookRequest(), metadata=quiet) for _ in range(20)]
+        ended: list[Any] = await asyncio.gather(*flood, *calm, return_exceptions=True)
     refusals = [end for end in ended if isinstance(end, grpc.aio.AioRpcError)]
     assert servicer.answered == {"loud": 20, "quiet": 20}
     assert {error.code() for error in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
@@ -47,36 +45,34 @@ async def test_a_flood_of_one_client_takes_nothing_from_the_others(issuer: Issue
 async def test_classes_are_counted_apart_and_two_tokens_of_one_client_together(issuer: Issuer) -> None:
     first = bearer(issuer.token(scope="guarded.admin guarded.read"))
     second = bearer(issuer.token(scope="guarded.admin guarded.read", jti="2"))
-    async with guarding(jwks=str(issuer.jwks), rates="READ=1/h:2,FINANCE=1/h:1") as running:
-        async with grpc.aio.insecure_channel(running.target) as plain:
-            stub = stubs.GuardedServiceStub(plain)
-            await stub.Look(pb2.LookRequest(), metadata=first)
-            await stub.Look(pb2.LookRequest(), metadata=second)
-            await refused(stub.Look(pb2.LookRequest(), metadata=first))
-            await stub.Inspect(pb2.LookRequest(), metadata=first)
-            error = await refused(stub.Inspect(pb2.LookRequest(), metadata=second))
+    async with asking(jwks=str(issuer.jwks), rates="READ=1/h:2,FINANCE=1/h:1") as stub:
+        await stub.Look(pb2.LookRequest(), metadata=first)
+        await stub.Look(pb2.LookRequest(), metadata=second)
+        await refused(stub.Look(pb2.LookRequest(), metadata=first))
+        await stub.Inspect(pb2.LookRequest(), metadata=first)
+        error = await refused(stub.Inspect(pb2.LookRequest(), metadata=second))
     assert details(error)["ErrorInfo"].metadata["rate_class"] == "FINANCE"
 
 
 async def test_replicas_share_what_a_client_may(issuer: Issuer) -> None:
     servicer = Guarded()
     who = bearer(issuer.token())
-    async with guarding(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20", service_replicas=4) as running:
-        async with grpc.aio.insecure_channel(running.target) as plain:
-            stub = stubs.GuardedServiceStub(plain)
-            calls = [stub.Look(pb2.LookRequest(), metadata=who) for _ in range(20)]
-            await asyncio.gather(*calls, return_exceptions=True)
+    async with asking(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20", service_replicas=4) as stub:
+        calls = [stub.Look(pb2.LookRequest(), metadata=who) for _ in range(20)]
+        await asyncio.gather(*calls, return_exceptions=True)
     assert servicer.answered == {"ann": 5}
 
 
 async def test_a_pause_told_by_the_server_reaches_our_own_client(issuer: Issuer) -> None:
-    async with guarding(jwks=str(issuer.jwks), rates="READ=1/h:1") as running:
-        async with channel(running.target, pb2.DESCRIPTOR) as ours:
-            stub = stubs.GuardedServiceStub(ours)
-            who = bearer(issuer.token())
+    async with (
+        guarding(jwks=str(issuer.jwks), rates="READ=1/h:1") as running,
+        channel(running.target, pb2.DESCRIPTOR) as ours,
+    ):
+        stub = stubs.GuardedServiceStub(ours)
+        who = bearer(issuer.token())
+        await call(stub.Look(pb2.LookRequest(), metadata=who))
+        with pytest.raises(ResourceFull) as caught:
             await call(stub.Look(pb2.LookRequest(), metadata=who))
-            with pytest.raises(ResourceFull) as caught:
-                await call(stub.Look(pb2.LookRequest(), metadata=who))
     assert caught.value.reason == "RATE_LIMITED"
     assert caught.value.retry_after_s is not None
 
@@ -84,11 +80,11 @@ async def test_a_pause_told_by_the_server_reaches_our_own_client(issuer: Issuer)
 async def test_a_deprecated_method_answers_and_says_when_it_goes_and_what_comes(
     issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with guarding(jwks=str(issuer.jwks)) as running, grpc.aio.insecure_channel(running.target) as plain:
-        stub = stubs.GuardedServiceStub(plain)
-        for name in ("ann", "ann", "bob"):
-            pending = stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token(sub=name)))
-            assert (await pending).caller == name
+    async with asking(jwks=str(issuer.jwks)) as stub:
+        for name in ("ann", "ann"):
+            await stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token(sub=name)))
+        pending = stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token(sub="bob")))
+        assert (await pending).caller == "bob"
         told = dict(await pending.trailing_metadata())
         stays = stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))
         await stays
@@ -102,11 +98,13 @@ async def test_a_deprecated_method_answers_and_says_when_it_goes_and_what_comes(
 
 
 async def test_past_its_sunset_a_method_is_refused_where_that_is_configured(issuer: Issuer) -> None:
-    async with guarding(jwks=str(issuer.jwks), refuse_sunset=True) as running:
-        async with channel(running.target, pb2.DESCRIPTOR) as ours:
-            stub = stubs.GuardedServiceStub(ours)
-            with pytest.raises(Unsupported) as caught:
-                await call(stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token())))
+    async with (
+        guarding(jwks=str(issuer.jwks), refuse_sunset=True) as running,
+        channel(running.target, pb2.DESCRIPTOR) as ours,
+    ):
+        stub = stubs.GuardedServiceStub(ours)
+        with pytest.raises(Unsupported) as caught:
+            await call(stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token())))
     assert caught.value.reason == "METHOD_RETIRED"
     assert caught.value.metadata == {"sunset": "2021-06-30", "replacement": "guarded.v1.GuardedService/Look"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -13,9 +15,11 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from gladhand.testing import eventually
-from tests.adapters.serving.door import Guarded, Issuer, bearer, guarding, published
+from tests.adapters.serving.door import Guarded, Issuer, asking, bearer, guarding, published
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
 
@@ -34,9 +38,8 @@ def servicer() -> Guarded:
 
 @pytest.fixture
 async def stub(issuer: Issuer, servicer: Guarded) -> AsyncIterator[Any]:
-    async with guarding(servicer, jwks=str(issuer.jwks)) as running:
-        async with grpc.aio.insecure_channel(running.target) as channel:
-            yield stubs.GuardedServiceStub(channel)
+    async with asking(servicer, jwks=str(issuer.jwks)) as stub:
+        yield stub
 
 
 def minutes(number: float) -> datetime:
@@ -52,9 +55,6 @@ def unsigned(issuer: Issuer) -> str:
 
 def confused(issuer: Issuer) -> str:
     """A token signed by HS256 with the public key as its secret: the classic confusion of keys."""
-    import hashlib
-    import hmac
-
     secret = issuer.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     head = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "typ": "JWT", "kid": "k1"}).encode()).decode()
     signed = f"{head.rstrip('=')}.{issuer.token().split('.')[1]}"
@@ -119,28 +119,28 @@ async def test_a_good_token_of_either_algorithm_names_its_caller(stub: Any, issu
 async def test_clocks_may_differ_by_the_skew_and_no_more(issuer: Issuer) -> None:
     token = issuer.token(exp=minutes(-0.5))
     for skew, code in ((60, None), (5, grpc.StatusCode.UNAUTHENTICATED)):
-        async with guarding(jwks=str(issuer.jwks), clock_skew_s=skew) as running:
-            async with grpc.aio.insecure_channel(running.target) as channel:
-                answer = stubs.GuardedServiceStub(channel).Look(pb2.LookRequest(), metadata=bearer(token))
-                if code is None:
-                    assert (await answer).caller == "ann"
-                else:
-                    assert (await refused(answer)).code() is code
+        async with asking(jwks=str(issuer.jwks), clock_skew_s=skew) as stub:
+            answer = stub.Look(pb2.LookRequest(), metadata=bearer(token))
+            if code is None:
+                assert (await answer).caller == "ann"
+            else:
+                assert (await refused(answer)).code() is code
 
 
 async def test_a_token_that_was_good_is_refused_once_it_expires(stub: Any, issuer: Issuer) -> None:
     token = issuer.token(exp=datetime.now(UTC) + timedelta(seconds=-28))  # good for 2 more seconds of skew
 
-    async def expired() -> bool:
+    async def refusal() -> grpc.aio.AioRpcError | None:
         try:
             await stub.Look(pb2.LookRequest(), metadata=bearer(token))
         except grpc.aio.AioRpcError as error:
-            assert details(error)["ErrorInfo"].reason == "TOKEN_EXPIRED"
-            return True
-        return False
+            return error
+        return None
 
-    assert not await expired()
-    await eventually(expired)
+    assert await refusal() is None
+    error = await eventually(refusal)
+    assert error is not None
+    assert details(error)["ErrorInfo"].reason == "TOKEN_EXPIRED"
 
 
 @pytest.mark.parametrize(
@@ -203,24 +203,18 @@ async def test_a_key_set_that_breaks_leaves_the_keys_in_force(stub: Any, issuer:
 
 
 async def test_in_insecure_mode_everybody_may_do_everything_and_tokens_are_not_looked_at() -> None:
-    async with guarding(insecure=True) as running, grpc.aio.insecure_channel(running.target) as channel:
-        stub = stubs.GuardedServiceStub(channel)
+    async with asking(insecure=True) as stub:
         assert (await stub.Inspect(pb2.LookRequest())).caller == "insecure"
         assert (await stub.Inspect(pb2.LookRequest(), metadata=bearer("of another mesh"))).caller == "insecure"
 
 
 async def test_insecure_with_a_key_set_still_asks_for_tokens(issuer: Issuer) -> None:
-    async with guarding(insecure=True, jwks=str(issuer.jwks)) as running:
-        async with grpc.aio.insecure_channel(running.target) as channel:
-            stub = stubs.GuardedServiceStub(channel)
-            assert (await refused(stub.Look(pb2.LookRequest()))).code() is grpc.StatusCode.UNAUTHENTICATED
-            assert (await stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))).caller == "ann"
+    async with asking(insecure=True, jwks=str(issuer.jwks)) as stub:
+        assert (await refused(stub.Look(pb2.LookRequest()))).code() is grpc.StatusCode.UNAUTHENTICATED
+        assert (await stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))).caller == "ann"
 
 
 async def test_reflection_answers_those_who_prove_a_name_and_health_answers_all(issuer: Issuer) -> None:
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-    from grpc_reflection.v1alpha import reflection_pb2
-
     async with guarding(jwks=str(issuer.jwks)) as running, grpc.aio.insecure_channel(running.target) as channel:
         ask: Any = channel.stream_stream(
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
