@@ -42,6 +42,11 @@ CODES = {
     "RESOURCE_FULL": "RESOURCE_EXHAUSTED",
     "NOT_FOUND": "NOT_FOUND",
     "ALREADY_EXISTS": "ALREADY_EXISTS",
+    "RATE_LIMITED": "RESOURCE_EXHAUSTED",
+    "TOKEN_EXPIRED": "UNAUTHENTICATED",
+    "TOKEN_INVALID": "UNAUTHENTICATED",
+    "METHOD_RETIRED": "UNIMPLEMENTED",
+    "CIRCUIT_OPEN": "UNAVAILABLE",
 }
 """The status that each ErrorReason travels as, as its comment in the contract says.
 
