@@ -30,15 +30,17 @@ class Authority:
         self._trust_domain = trust_domain
 
     @classmethod
-    def opened(cls, folder: Path, now: datetime, trust_domain: str = TRUST_DOMAIN) -> Self:
-        """Take up the authority of `folder`; make it where there is none, or where half of its life is over.
+    def opened(cls, folder: Path, now: datetime, trust_domain: str = TRUST_DOMAIN, *, renew: bool = True) -> Self:
+        """Take up the authority of `folder`; make it where there is none, or, with `renew`, half of its life is over.
+
+        Those who run trust the old one until they start again: renew while nothing runs.
 
         Raises StartRefused where the folder is not ours alone, or holds an authority that is damaged or not this
         mesh's; what is wrong and what helps is told.
         """
         private_folder(folder)
         pair = _read_authority(folder, trust_domain)
-        if pair is None or due(pair.certificate, now):
+        if pair is None or (renew and due(pair.certificate, now)):
             pair = make_authority(now, trust_domain)
             write_private(folder, {"ca.key": pair.key_pem, _TRUST: pair.certificate_pem})
         return cls(folder, pair, trust_domain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import grpc
@@ -40,7 +40,7 @@ class Credentials:
         _load(context, self.folder)
         return context
 
-    def renewing(self, context: ssl.SSLContext) -> Callable[[asyncio.Event], object]:
+    def renewing(self, context: ssl.SSLContext) -> Callable[[asyncio.Event], Awaitable[None]]:
         """The background task that puts new certificates into a context; new connections see them."""
         folder = self.folder.again()
         folder.read()

@@ -261,7 +261,7 @@ def test_a_service_without_tls_says_so_at_every_start(caplog: pytest.LogCaptureF
     assert [record.levelname for record in caplog.records if "INSECURE" in record.message] == ["WARNING"]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])  # noqa: S104 - to be refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
 def test_without_tls_nothing_listens_beyond_loopback(host: str) -> None:
     with pytest.raises(StartRefused, match="GLADHAND_HOST"):
         ServiceProcess("trial", Settings(insecure=True, host=host))
