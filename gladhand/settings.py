@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Valid
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gladhand.errors import SettingsError
+from gladhand.security.names import TRUST_DOMAIN
 from gladhand.security.rates import USUAL, Rate, parse_rates
 
 __all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings"]
@@ -88,6 +89,22 @@ class Settings(BaseSettings):
     clock: ClockKind = Field(ClockKind.SYSTEM, description="system, or warp for a demonstration")
     reflection: bool = Field(True, description="true or false: whether gRPC reflection answers")
 
+    tls_dir: Path | None = Field(
+        None, description="a folder with cert.pem, key.pem and ca.pem of this process, for example .gladhand/secure/ID"
+    )
+    trust_domain: str = Field(
+        TRUST_DOMAIN,
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$",
+        description="the trust domain of the mesh's certificates, for example gladhand.local",
+    )
+    token_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="a port for callers with a token and no certificate, 0 for any free one, or unset for none",
+    )
+    insecure: bool = Field(False, description="true to go without TLS, on a loopback address only")
+
     nats_url: Annotated[str, _one_of("nats", "tls", "ws", "wss")] = Field(
         "nats://127.0.0.1:4222", description="one or more URLs, comma between, for example nats://127.0.0.1:4222"
     )
@@ -100,9 +117,6 @@ class Settings(BaseSettings):
 
     replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")
 
-    insecure: bool = Field(
-        False, description="true only on one machine: no TLS, and without GLADHAND_JWKS everybody may do everything"
-    )
     jwks: Annotated[str, AfterValidator(_key_set)] | None = Field(
         None,
         description="the key set of tokens, a path or an https:// URL, for example .gladhand/secure/tokens/jwks.json",

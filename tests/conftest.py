@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# The services of a test ask for no proof, unless it is about proofs: they listen on the loopback address alone.
-os.environ.setdefault("GLADHAND_INSECURE", "true")
 
 # One real nats-server for the whole run: nats_server, nats_connection, mesh_streams and the like.
 pytest_plugins = ["gladhand.testing.fixtures"]
@@ -18,3 +15,11 @@ pytest_plugins = ["gladhand.testing.fixtures"]
 def repository() -> Path:
     """The root of the clone."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_tls() -> Iterator[None]:
+    """Let services of tests listen in clear text, on loopback; tests of TLS say `insecure=False`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLADHAND_INSECURE", "true")
+        yield

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -40,8 +41,12 @@ def write_config(home: Home) -> None:
     )
 
 
-def command(home: Home, port: int) -> list[str]:
-    """The command line of the server on 127.0.0.1:``port``."""
+def command(home: Home, port: int, tls_dir: Path | None = None) -> list[str]:
+    """The command line of the server on 127.0.0.1:``port``, by TLS with the certificate of ``tls_dir``.
+
+    gunicorn reads the certificate for every connection, so that a new one needs no restart.
+    """
+    tls = [] if tls_dir is None else ["--certfile", str(tls_dir / "cert.pem"), "--keyfile", str(tls_dir / "key.pem")]
     return [
         str(home.script("gunicorn")),
         "--bind", f"127.0.0.1:{port}",
@@ -53,6 +58,7 @@ def command(home: Home, port: int) -> list[str]:
         "--graceful-timeout", "20",
         "--no-control-socket",
         "--log-level", "warning",
+        *tls,
         "trytond.application:app",
     ]  # fmt: skip
 
@@ -63,9 +69,9 @@ def environment(home: Home) -> dict[str, str]:
     return kept | {"TRYTOND_CONFIG": str(home.config), "TRYTOND_DATABASE_NAMES": DATABASE}
 
 
-def become_server(home: Home, port: int) -> NoReturn:
+def become_server(home: Home, port: int, tls_dir: Path | None) -> NoReturn:
     """Replace this process by the server, so that a supervisor's signals reach it directly."""
-    line = command(home, port)
+    line = command(home, port, tls_dir)
     # Left by one that was killed. Its number may belong to another process by now, and gunicorn would not start.
     (home.root / "trytond.pid").unlink(missing_ok=True)
     os.chdir(home.root)
@@ -75,8 +81,15 @@ def become_server(home: Home, port: int) -> NoReturn:
 class Server:
     """A server for the length of a ``with`` block, ready when the block is entered. Used to seed and in tests."""
 
-    def __init__(self, home: Home, port: int | None = None, extra_environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        port: int | None = None,
+        extra_environment: Mapping[str, str] | None = None,
+        tls_dir: Path | None = None,
+    ) -> None:
         self._home = home
+        self._tls_dir = tls_dir
         self.port = port or free_port()
         self._extra = dict(extra_environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,7 +97,11 @@ class Server:
     @property
     def url(self) -> str:
         """Base URL, without a trailing slash."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls_dir is None else 'https'}://127.0.0.1:{self.port}"
+
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client needs to know the server by; None without TLS."""
+        return None if self._tls_dir is None else ssl.create_default_context(cafile=self._tls_dir / "ca.pem")
 
     @property
     def pid(self) -> int:
@@ -95,10 +112,11 @@ class Server:
 
     def start(self) -> None:
         """Start and wait until the port accepts connections. Raises ``ServerStartError``."""
+        line = command(self._home, self.port, self._tls_dir)
         with self._home.log.open("ab") as log:
             self._process = subprocess.Popen(
                 # on a leash: it ends with this process, even where that is killed
-                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command(self._home, self.port)],
+                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *line],
                 cwd=self._home.root,
                 env=environment(self._home) | self._extra,
                 stdin=subprocess.DEVNULL,
@@ -107,7 +125,8 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _accepts(self.port):
+        trust = self.trust()
+        while not _accepts(self.port, trust):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise ServerStartError(f"Tryton did not start on port {self.port}:\n{_tail(self._home.log)}")
@@ -151,10 +170,13 @@ def free_port() -> int:
         return port
 
 
-def _accepts(port: int) -> bool:
+def _accepts(port: int, trust: ssl.SSLContext | None) -> bool:
     """Whether an HTTP answer comes back. The port alone is open before the worker has loaded the application."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5.0) as plain,
+            plain if trust is None else trust.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
             connection.settimeout(30.0)
             connection.sendall(b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return connection.recv(5) == b"HTTP/"

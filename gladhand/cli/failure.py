@@ -86,7 +86,7 @@ def _leave(message: str, remedy: str, code: int) -> typer.Exit:
 def _known(error: Exception) -> Failure | None:
     from gladhand.cli.mesh.ports import NoPortError
     from gladhand.cli.mesh.start import AlreadyRunningError, MeshStartError
-    from gladhand.errors import GladhandError, NotFound, Unavailable
+    from gladhand.errors import GladhandError, NotFound, StartRefused, Unavailable
 
     match error:
         case AlreadyRunningError():
@@ -95,6 +95,8 @@ def _known(error: Exception) -> Failure | None:
             return Failure(str(error), "read on: gladhand logs   then: gladhand up --detach")
         case NoPortError():
             return Failure(str(error), "free one of these ports, or stop another mesh: gladhand down")
+        case StartRefused():
+            return Failure(error.message)
         case NotFound():
             return Failure(str(error), "list what there is: gladhand orders list", Exit.NOT_FOUND)
         case Unavailable():

@@ -144,14 +144,13 @@ def _verdict(token: str, home: Home) -> str:
     """Return what is wrong with a token in one line, empty where nothing is. Raises Failure where no keys are there."""
     from gladhand.errors import Unauthenticated
     from gladhand.security.jwks import KeySetError, read_keys
-    from gladhand.security.signing import ISSUER, KEY_SET
+    from gladhand.security.signing import ISSUER
     from gladhand.security.tokens import judge, principal_of, unverified_header
 
-    path = home.tokens / KEY_SET
     try:
-        keys = read_keys(path.read_bytes())
+        keys = read_keys(home.key_set.read_bytes())
     except (OSError, KeySetError) as error:
-        raise Failure(f"no key set can be read at {path}", "make one: gladhand up") from error
+        raise Failure(f"no key set can be read at {home.key_set}", "make one: gladhand up") from error
     try:
         kid = unverified_header(token)["kid"]
         principal_of(judge(token, keys.get(kid), ISSUER, 0.0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -13,7 +12,7 @@ import grpc
 
 from gladhand.calls import Call
 from gladhand.clock import SystemClock
-from gladhand.errors import ResourceFull, StartRefused
+from gladhand.errors import ResourceFull
 from gladhand.policy import MethodContract
 from gladhand.security import key_ring
 from gladhand.security.authentication import Authentication
@@ -48,11 +47,11 @@ class Gate:
     async def opened(cls, settings: Settings, served: Iterable[str], *, certified: bool) -> AsyncIterator[Gate]:
         """Open the gate that the settings ask for, to the services `served` (full names).
 
-        `certified` says that connections are TLS, so that peers may have certificates. Raises StartRefused where
-        nobody could prove who it is, or where everybody may call from elsewhere than this machine.
+        `certified` says that connections are TLS, so that peers may have certificates. Raises SettingsError where the
+        key set is not usable.
         """
         anybody = _anybody(settings, certified=certified)
-        identities = by_spiffe_id(beside(served)) if certified else {}
+        identities = by_spiffe_id(beside(served), settings.trust_domain) if certified else {}
         rates = {rate_class: rate.share(settings.service_replicas) for rate_class, rate in settings.rates.items()}
         stages = LifeStages(_today, refuse_sunset=settings.refuse_sunset)
         if settings.jwks is None:
@@ -101,29 +100,11 @@ class Gate:
 
 
 def _anybody(settings: Settings, *, certified: bool) -> Principal | None:
-    if settings.jwks is None and settings.insecure and not certified:
-        if not _is_loopback(settings.host):
-            raise StartRefused(
-                f"GLADHAND_INSECURE lets everybody in, and from elsewhere too with GLADHAND_HOST {settings.host}; "
-                "listen on 127.0.0.1, or set GLADHAND_TLS_DIR or GLADHAND_JWKS"
-            )
-        _log.warning("INSECURE: no caller proves who it is and everybody on this machine may do everything")
-        return ANYBODY
-    if settings.jwks is None and not certified:
-        raise StartRefused(
-            "nobody could prove who it is: set GLADHAND_JWKS to the key set of tokens, GLADHAND_TLS_DIR to the folder "
-            "of the certificate, or GLADHAND_INSECURE=true on this machine alone"
-        )
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    """Return who stands for callers without proof: nobody, unless no kind of proof could be given at all."""
+    if certified or settings.jwks is not None or not settings.insecure:
+        return None
+    _log.warning("INSECURE: no caller is asked for a proof, everybody on this machine may do everything")
+    return ANYBODY
 
 
 def _today() -> Any:

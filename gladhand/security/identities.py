@@ -10,22 +10,21 @@ from typing import Final
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import Default
 
+from gladhand.security.names import OPERATOR, TRUST_DOMAIN, spiffe_uri
 from gladhand.security.principal import Principal, Proof
 from logistics.contract.v1 import service_pb2
 from logistics.contract.v1.method_pb2 import AUDIENCE_INTERNAL
 
-__all__ = ["OPERATOR", "TRUST_DOMAIN", "beside", "by_spiffe_id"]
-
-TRUST_DOMAIN: Final = "gladhand.local"
-
-OPERATOR: Final = "operator"
-"""The identity of the command line: it has every scope of the audience INTERNAL."""
+__all__ = ["beside", "by_spiffe_id"]
 
 _SERVICES: Final = "*_service_pb2.py"
 
 
 def by_spiffe_id(services: Iterable[ServiceDescriptor], trust_domain: str = TRUST_DOMAIN) -> Mapping[bytes, Principal]:
-    """Return every identity that may call something, by the URI SAN of its certificate as gRPC hands it over."""
+    """Return every identity that the contract names, by the URI SAN of its certificate as gRPC hands it over.
+
+    The operator, which is the command line, has every scope of what is open to the audience INTERNAL.
+    """
     calls: dict[str, set[str]] = {}
     for service in services:
         options = service.GetOptions()
@@ -39,7 +38,7 @@ def by_spiffe_id(services: Iterable[ServiceDescriptor], trust_domain: str = TRUS
     }
     internal = frozenset({int(AUDIENCE_INTERNAL)})
     found[OPERATOR] = Principal(OPERATOR, Proof.CERTIFICATE, scopes=None, audiences=internal)
-    return {f"spiffe://{trust_domain}/{name}".encode(): principal for name, principal in found.items()}
+    return {spiffe_uri(name, trust_domain).encode(): principal for name, principal in found.items()}
 
 
 def beside(served: Iterable[str]) -> list[ServiceDescriptor]:

@@ -57,16 +57,14 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarding(
-    servicer: Guarded | None = None, *, credentials: grpc.ServerCredentials | None = None, **settings: Any
-) -> AsyncIterator[Running]:
+async def guarding(servicer: Guarded | None = None, **settings: Any) -> AsyncIterator[Running]:
     """Serve the guarded contract."""
 
     async def build(process: ServiceProcess[Settings]) -> None:
         process.add_servicer(guarded()[1].add_GuardedServiceServicer_to_server, servicer or Guarded())
 
     values = {"grace_s": 2.0, "insecure": False, **settings}
-    async with ServiceProcess("guarded", Settings(**values), credentials=credentials).serving(build) as running:
+    async with ServiceProcess("guarded", Settings(**values)).serving(build) as running:
         yield running
 
 
@@ -158,7 +156,10 @@ class Authority:
             builder = builder.add_extension(names, critical=False)
         return builder.sign(self._key, hashes.SHA256())
 
-
-def server_credentials(authority: Authority) -> grpc.ServerCredentials:
-    own = authority.pair("spiffe://gladhand.local/guarded")
-    return grpc.ssl_server_credentials([own], authority.pem, require_client_auth=True)
+    def folder(self, path: Path, uri: str) -> Path:
+        """A folder as GLADHAND_TLS_DIR names it."""
+        path.mkdir()
+        key, certificate = self.pair(uri)
+        for name, content in (("key.pem", key), ("cert.pem", certificate), ("ca.pem", self.pem)):
+            (path / name).write_bytes(content)
+        return path

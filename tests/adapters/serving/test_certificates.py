@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.adapters.serving.door import Authority, Guarded, Issuer, bearer, guarding, server_credentials
+from tests.adapters.serving.door import Authority, Guarded, Issuer, bearer, guarding
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
 
@@ -28,10 +28,11 @@ def issuer(tmp_path: Path) -> Issuer:
 
 
 @pytest.fixture
-async def connect(authority: Authority, issuer: Issuer) -> AsyncIterator[Callable[..., Any]]:
+async def connect(authority: Authority, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """Give a stub over a connection with the certificate of a URI, signed by the mesh's authority or another."""
     channels: list[grpc.aio.Channel] = []
-    async with guarding(Guarded(), credentials=server_credentials(authority), jwks=str(issuer.jwks)) as running:
+    folder = authority.folder(tmp_path / "tls", "spiffe://gladhand.local/guarded")
+    async with guarding(Guarded(), tls_dir=folder, jwks=str(issuer.jwks)) as running:
 
         def open_one(uri: str, signed_by: Authority = authority) -> Any:
             key, certificate = signed_by.pair(uri)

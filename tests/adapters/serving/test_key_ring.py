@@ -49,7 +49,7 @@ class Publisher:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         app = Starlette(routes=[Route("/jwks.json", self.answer)])
-        server, stopping = HttpServer(app, "127.0.0.1", 0, grace_s=1), asyncio.Event()
+        server, stopping = HttpServer(app, "127.0.0.1", 0, grace_s=1, tls=None), asyncio.Event()
         task = asyncio.create_task(server.run(stopping))
         try:
             yield f"http://127.0.0.1:{server.port}/jwks.json"
@@ -60,7 +60,7 @@ class Publisher:
 
 async def test_keys_are_fetched_once_and_unknown_ones_are_no_way_to_make_us_ask(issuer: Issuer) -> None:
     publisher = Publisher(issuer)
-    async with publisher.serving() as url, asking(jwks=url) as stub:
+    async with publisher.serving() as url, asking(insecure=True, jwks=url) as stub:
         for _ in range(5):
             assert (await stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token()))).caller == "ann"
         for number in range(20):
@@ -73,7 +73,7 @@ async def test_keys_are_fetched_once_and_unknown_ones_are_no_way_to_make_us_ask(
 async def test_an_issuer_that_is_down_at_the_start_makes_tokens_wait_and_nothing_else(issuer: Issuer) -> None:
     publisher = Publisher(issuer)
     publisher.down = True
-    async with publisher.serving() as url, asking(jwks=url) as stub:
+    async with publisher.serving() as url, asking(insecure=True, jwks=url) as stub:
         error = await refused(stub.Look(pb2.LookRequest(), metadata=bearer(issuer.token())))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
 

@@ -28,7 +28,7 @@ async def test_a_flood_of_one_client_takes_nothing_from_the_others(issuer: Issue
     servicer = Guarded()
     loud, quiet = bearer(issuer.token(sub="loud")), bearer(issuer.token(sub="quiet"))
     # So slow that nothing fills up again while the test runs.
-    async with asking(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20") as stub:
+    async with asking(servicer, insecure=True, jwks=str(issuer.jwks), rates="READ=1/h:20") as stub:
         flood = [stub.Look(pb2.LookRequest(), metadata=loud) for _ in range(300)]
         calm = [stub.Look(pb2.LookRequest(), metadata=quiet) for _ in range(20)]
         ended: list[Any] = await asyncio.gather(*flood, *calm, return_exceptions=True)
@@ -45,7 +45,7 @@ async def test_a_flood_of_one_client_takes_nothing_from_the_others(issuer: Issue
 async def test_classes_are_counted_apart_and_two_tokens_of_one_client_together(issuer: Issuer) -> None:
     first = bearer(issuer.token(scope="guarded.admin guarded.read"))
     second = bearer(issuer.token(scope="guarded.admin guarded.read", jti="2"))
-    async with asking(jwks=str(issuer.jwks), rates="READ=1/h:2,FINANCE=1/h:1") as stub:
+    async with asking(insecure=True, jwks=str(issuer.jwks), rates="READ=1/h:2,FINANCE=1/h:1") as stub:
         await stub.Look(pb2.LookRequest(), metadata=first)
         await stub.Look(pb2.LookRequest(), metadata=second)
         await refused(stub.Look(pb2.LookRequest(), metadata=first))
@@ -57,7 +57,7 @@ async def test_classes_are_counted_apart_and_two_tokens_of_one_client_together(i
 async def test_replicas_share_what_a_client_may(issuer: Issuer) -> None:
     servicer = Guarded()
     who = bearer(issuer.token())
-    async with asking(servicer, jwks=str(issuer.jwks), rates="READ=1/h:20", service_replicas=4) as stub:
+    async with asking(servicer, insecure=True, jwks=str(issuer.jwks), rates="READ=1/h:20", service_replicas=4) as stub:
         calls = [stub.Look(pb2.LookRequest(), metadata=who) for _ in range(20)]
         await asyncio.gather(*calls, return_exceptions=True)
     assert servicer.answered == {"ann": 5}
@@ -65,7 +65,7 @@ async def test_replicas_share_what_a_client_may(issuer: Issuer) -> None:
 
 async def test_a_pause_told_by_the_server_reaches_our_own_client(issuer: Issuer) -> None:
     async with (
-        guarding(jwks=str(issuer.jwks), rates="READ=1/h:1") as running,
+        guarding(insecure=True, jwks=str(issuer.jwks), rates="READ=1/h:1") as running,
         channel(running.target, pb2.DESCRIPTOR) as ours,
     ):
         stub = stubs.GuardedServiceStub(ours)
@@ -80,7 +80,7 @@ async def test_a_pause_told_by_the_server_reaches_our_own_client(issuer: Issuer)
 async def test_a_deprecated_method_answers_and_says_when_it_goes_and_what_comes(
     issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with asking(jwks=str(issuer.jwks)) as stub:
+    async with asking(insecure=True, jwks=str(issuer.jwks)) as stub:
         for name in ("ann", "ann"):
             await stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token(sub=name)))
         pending = stub.Peek(pb2.LookRequest(), metadata=bearer(issuer.token(sub="bob")))
@@ -99,7 +99,7 @@ async def test_a_deprecated_method_answers_and_says_when_it_goes_and_what_comes(
 
 async def test_past_its_sunset_a_method_is_refused_where_that_is_configured(issuer: Issuer) -> None:
     async with (
-        guarding(jwks=str(issuer.jwks), refuse_sunset=True) as running,
+        guarding(insecure=True, jwks=str(issuer.jwks), refuse_sunset=True) as running,
         channel(running.target, pb2.DESCRIPTOR) as ours,
     ):
         stub = stubs.GuardedServiceStub(ours)
@@ -112,12 +112,13 @@ async def test_past_its_sunset_a_method_is_refused_where_that_is_configured(issu
 async def test_a_start_that_lets_nobody_or_everybody_in_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "jwks.json"
     broken.write_text('{"keys": []}')
-    for settings, words in (
-        ({}, "GLADHAND_JWKS"),
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({}, "GLADHAND_INSECURE"),
         ({"insecure": True, "host": "0.0.0.0"}, "127.0.0.1"),
-        ({"jwks": str(tmp_path / "missing.json")}, "GLADHAND_JWKS"),
-        ({"jwks": str(broken)}, "GLADHAND_JWKS"),
-    ):
+        ({"insecure": True, "jwks": str(tmp_path / "missing.json")}, "GLADHAND_JWKS"),
+        ({"insecure": True, "jwks": str(broken)}, "GLADHAND_JWKS"),
+    ]
+    for settings, words in wrong:
         with pytest.raises(StartRefused, match=words):
             async with guarding(**settings):
                 pytest.fail("it must not serve")

@@ -38,7 +38,7 @@ def servicer() -> Guarded:
 
 @pytest.fixture
 async def stub(issuer: Issuer, servicer: Guarded) -> AsyncIterator[Any]:
-    async with asking(servicer, jwks=str(issuer.jwks)) as stub:
+    async with asking(servicer, insecure=True, jwks=str(issuer.jwks)) as stub:
         yield stub
 
 
@@ -119,7 +119,7 @@ async def test_a_good_token_of_either_algorithm_names_its_caller(stub: Any, issu
 async def test_clocks_may_differ_by_the_skew_and_no_more(issuer: Issuer) -> None:
     token = issuer.token(exp=minutes(-0.5))
     for skew, code in ((60, None), (5, grpc.StatusCode.UNAUTHENTICATED)):
-        async with asking(jwks=str(issuer.jwks), clock_skew_s=skew) as stub:
+        async with asking(insecure=True, jwks=str(issuer.jwks), clock_skew_s=skew) as stub:
             answer = stub.Look(pb2.LookRequest(), metadata=bearer(token))
             if code is None:
                 assert (await answer).caller == "ann"
@@ -215,7 +215,10 @@ async def test_insecure_with_a_key_set_still_asks_for_tokens(issuer: Issuer) -> 
 
 
 async def test_reflection_answers_those_who_prove_a_name_and_health_answers_all(issuer: Issuer) -> None:
-    async with guarding(jwks=str(issuer.jwks)) as running, grpc.aio.insecure_channel(running.target) as channel:
+    async with (
+        guarding(insecure=True, jwks=str(issuer.jwks)) as running,
+        grpc.aio.insecure_channel(running.target) as channel,
+    ):
         ask: Any = channel.stream_stream(
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
