@@ -79,7 +79,7 @@ async def set_up(home: Home, mesh: MeshState) -> AsyncIterator[Stage]:
             edge=await stack.enter_async_context(
                 httpx.AsyncClient(
                     base_url=mesh.url("edge_http"),
-                    headers=_devices_proof(home),
+                    headers=_devices_proof(home) if mesh.secure is not None else {},
                     timeout=_HTTP_S,
                     verify=trust or True,
                 )
