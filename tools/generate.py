@@ -22,6 +22,7 @@ from tools.toolchain import must
 
 _TREES = ("logistics", "buf")
 _TARGET = Path("gen/python")
+_SHIPPED = (("proto", "logistics/contract/v1"), ("third_party/proto", "buf/validate"))
 
 
 def build_image(path: Path, source: str = ".") -> FileDescriptorSet:
@@ -43,6 +44,15 @@ def _service_stubs(image: FileDescriptorSet, image_path: Path, out: Path) -> Non
         )
 
 
+def _sources(out: Path) -> None:
+    """Ship the sources that contracts of other teams import: the annotations and protovalidate's rules."""
+    for root, package in _SHIPPED:
+        for source in Path(root, package).glob("*.proto"):
+            target = out / source.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+
+
 def generate(folder: Path) -> Path:
     """Generates everything below `folder` and returns the root of the Python tree."""
     image_path = folder / "image.binpb"
@@ -54,6 +64,7 @@ def generate(folder: Path) -> Path:
         if not typed.with_suffix(".py").exists():
             typed.unlink()
     reexports.write(image, out)
+    _sources(out)
     return out
 
 
