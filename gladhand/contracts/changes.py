@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from gladhand.contracts.comparison import elements
+from gladhand.contracts.comparison import elements, lifecycles, methods, routing, rules
+from gladhand.contracts.comparison.concerned import Concerned
 from gladhand.contracts.comparison.finding import ChangeKind, Finding
 from gladhand.contracts.model import Contract, read
 
@@ -36,20 +38,37 @@ class Change:
     """Who notices: callers of methods with their audiences, readers and writers of events."""
 
 
-def compare(old: FileDescriptorSet, new: FileDescriptorSet) -> tuple[Change, ...]:
-    """Return every change from one contract to the other, the worst first."""
+def compare(old: FileDescriptorSet, new: FileDescriptorSet, today: date | None = None) -> tuple[Change, ...]:
+    """Return every change from one contract to the other, the worst first.
+
+    Without `today` no sunset counts as past, so that a removed method always lacks its farewell.
+    """
     before, after = read(old.file), read(new.file)
-    found = (_change(finding, after) for finding in findings(before, after))
+    earlier, later = Concerned(before), Concerned(after)
+    found = [
+        _change(
+            finding, after, (earlier if finding.was else later).by(finding.element, senders_only=_at_senders(finding))
+        )
+        for finding in findings(before, after, today)
+    ]
     worst = list(reversed(ChangeKind))
     return tuple(sorted(found, key=lambda change: (worst.index(change.kind), change.file, change.line or 0)))
 
 
-def findings(old: Contract, new: Contract) -> Iterator[Finding]:
+def findings(old: Contract, new: Contract, today: date | None) -> Iterator[Finding]:
     """Yield every difference with its places; `compare` is the same for people and programs."""
     yield from elements.compare(old, new)
+    yield from methods.compare(old, new, today)
+    yield from lifecycles.compare(old, new)
+    yield from routing.compare(old, new)
+    yield from rules.compare(old, new)
 
 
-def _change(finding: Finding, new: Contract) -> Change:
+def _at_senders(finding: Finding) -> bool:
+    return finding.rule in {"RULE_NO_TIGHTEN", "RULE_LOOSENED"}
+
+
+def _change(finding: Finding, new: Contract, whom: tuple[str, ...]) -> Change:
     place = finding.place or finding.was
     return Change(
         rule=finding.rule,
@@ -58,4 +77,5 @@ def _change(finding: Finding, new: Contract) -> Change:
         sentence=finding.sentence,
         file=place.file if place else "",
         line=new.line(finding.place) if finding.place else None,
+        whom=whom,
     )
