@@ -50,7 +50,7 @@ gen: $(VENV)/.dev ## generate gen/python from proto/
 	@$(BIN)/python -m tools.generate
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
-	@$(BIN)/python -m tools.release_contract $(VERSION)
+	@$(BIN)/gladhand contracts release $(VERSION)
 
 # ---- run ---------------------------------------------------------------------------------------------------------
 

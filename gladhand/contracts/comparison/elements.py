@@ -12,7 +12,6 @@ from gladhand.contracts.model import Contract, Element, Enumeration, Field, Mess
 from gladhand.contracts.place import Place
 
 _Elements = Mapping[str, Element[Any]]
-_NEW_PACKAGE = "it belongs into a new version of the package"
 
 
 def compare(old: Contract, new: Contract) -> Iterator[Finding]:
@@ -34,7 +33,7 @@ def compare(old: Contract, new: Contract) -> Iterator[Finding]:
 def _whole(noun: str, old: _Elements, new: _Elements, contract: Contract) -> Iterator[Finding]:
     for name, element in old.items():
         if name not in new:
-            sentence = f"the {noun} {name} is gone: keep it, or mark it deprecated; {_NEW_PACKAGE}"
+            sentence = f"the {noun} {name} is gone: keep it, or mark it deprecated"
             place = _around(name, element.place.file, contract)
             yield Finding(f"{noun.upper()}_NO_DELETE", ChangeKind.BROKEN, name, sentence, place, element.place)
         elif new[name].proto.options.deprecated and not element.proto.options.deprecated:
@@ -94,7 +93,7 @@ def _field(old: Field, new: Field, holder: Message, later: Message) -> Iterator[
             place = new.place if step is None else new.place.at(step)
             sentence = (
                 f"the {noun} of field {old.proto.number} of {holder.name} was {before} and is {after}: "
-                f"give the new one a field of its own; {_NEW_PACKAGE}"
+                f"give the new one a field of its own"
             )
             yield Finding(rule, ChangeKind.BROKEN, old.name, sentence, place, old.place)
     if new.proto.options.deprecated and not old.proto.options.deprecated:

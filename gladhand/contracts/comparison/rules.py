@@ -55,11 +55,11 @@ def _refused(field: Field) -> Finding:
 def _finding(turn: Turn, name: str, place: Place, was: Place) -> Finding:
     if turn.tightens:
         sentence = (
-            f"{turn.what} on {name}: what was accepted may be refused; take it back, and check it where the command "
-            "is decided"
+            f"{name}: {turn.what}, so that what was accepted may be refused: take it back, and check it where the "
+            "command is decided"
         )
         return Finding("RULE_NO_TIGHTEN", ChangeKind.TIGHTENED, name, sentence, place, was)
-    return Finding("RULE_LOOSENED", ChangeKind.LOOSENED, name, f"{turn.what} on {name}", place, was)
+    return Finding("RULE_LOOSENED", ChangeKind.LOOSENED, name, f"{name}: {turn.what}", place, was)
 
 
 def _message(old: Message, new: Message) -> Iterator[Finding]:

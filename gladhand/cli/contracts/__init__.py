@@ -1,0 +1,10 @@
+"""Commands about the contract itself. None of them needs a running mesh unless it says so."""
+
+from __future__ import annotations
+
+import typer
+
+from gladhand.cli.contracts import comparing
+
+app = typer.Typer(no_args_is_help=True, help="The contract: draw it, compare it, release it, see who lives by it.")
+comparing.add_to(app)
