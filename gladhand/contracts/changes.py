@@ -12,6 +12,7 @@ from gladhand.contracts.comparison import elements, lifecycles, methods, routing
 from gladhand.contracts.comparison.concerned import Concerned
 from gladhand.contracts.comparison.finding import ChangeKind, Finding
 from gladhand.contracts.model import Contract, read
+from gladhand.contracts.place import Lines
 
 __all__ = ["Change", "ChangeKind", "compare", "findings"]
 
@@ -44,10 +45,10 @@ def compare(old: FileDescriptorSet, new: FileDescriptorSet, today: date | None =
     Without `today` no sunset counts as past, so that a removed method always lacks its farewell.
     """
     before, after = read(old.file), read(new.file)
-    earlier, later = Concerned(before), Concerned(after)
+    earlier, later, lines = Concerned(before), Concerned(after), Lines(after.files)
     found = [
         _change(
-            finding, after, (earlier if finding.was else later).by(finding.element, senders_only=_at_senders(finding))
+            finding, lines, (earlier if finding.was else later).by(finding.element, senders_only=_at_senders(finding))
         )
         for finding in findings(before, after, today)
     ]
@@ -68,7 +69,7 @@ def _at_senders(finding: Finding) -> bool:
     return finding.rule in {"RULE_NO_TIGHTEN", "RULE_LOOSENED"}
 
 
-def _change(finding: Finding, new: Contract, whom: tuple[str, ...]) -> Change:
+def _change(finding: Finding, lines: Lines, whom: tuple[str, ...]) -> Change:
     place = finding.place or finding.was
     return Change(
         rule=finding.rule,
@@ -76,6 +77,6 @@ def _change(finding: Finding, new: Contract, whom: tuple[str, ...]) -> Change:
         element=finding.element,
         sentence=finding.sentence,
         file=place.file if place else "",
-        line=new.line(finding.place) if finding.place else None,
+        line=lines.line(finding.place) if finding.place else None,
         whom=whom,
     )

@@ -20,7 +20,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.message import Message as AnyMessage
 
-from gladhand.contracts.place import Place, Positions
+from gladhand.contracts.place import Place
 from logistics.contract.v1 import event_pb2, lifecycle_pb2, method_pb2, sensitivity_pb2, service_pb2
 
 D = TypeVar("D", bound=AnyMessage)
@@ -181,11 +181,6 @@ class Contract:
     def envelopes(self) -> tuple[Message, ...]:
         """Every event envelope."""
         return tuple(message for message in self.messages.values() if message.envelope is not None)
-
-    def line(self, place: Place) -> int | None:
-        """Return the line of a place, from 1; None where the image has no positions or the file is not in it."""
-        file = self.files.get(place.file)
-        return Positions(file).line(place.path) if file is not None else None
 
 
 def rules_of(field: Field) -> validate_pb2.FieldRules:

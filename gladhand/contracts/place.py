@@ -46,6 +46,29 @@ class Positions:
         return self._spans[known][0] + 1 if known is not None else None
 
 
+class Lines:
+    """Finds lines and positions for the places of a contract; each file is looked through once."""
+
+    def __init__(self, files: Mapping[str, FileDescriptorProto]) -> None:
+        self._files = files
+        self._positions: dict[str, Positions] = {}
+
+    def line(self, place: Place) -> int | None:
+        """Return the line of a place, from 1; None where the image has no positions or the file is not in it."""
+        positions = self._of(place.file)
+        return positions.line(place.path) if positions is not None else None
+
+    def located(self, place: Place) -> Place:
+        """Return the nearest place that has a position: the file as a whole where none has."""
+        positions = self._of(place.file)
+        return Place(place.file, (positions.known(place.path) if positions is not None else None) or ())
+
+    def _of(self, name: str) -> Positions | None:
+        if name not in self._positions and name in self._files:
+            self._positions[name] = Positions(self._files[name])
+        return self._positions.get(name)
+
+
 def _outwards(path: Path) -> Iterator[Path]:
     while path:
         yield path

@@ -10,7 +10,7 @@ from gladhand.contracts.changes import findings
 from gladhand.contracts.lint import events, lifecycles, methods, quantities
 from gladhand.contracts.lint.remark import Remark
 from gladhand.contracts.model import Contract
-from gladhand.contracts.place import Place, Positions
+from gladhand.contracts.place import Lines, Place
 from gladhand.contracts.plugin.catalog import BREAKING, RULES
 
 LINTS: Mapping[str, Callable[[Contract], Iterator[Remark]]] = {
@@ -35,30 +35,24 @@ class Annotation:
 
 def lint(contract: Contract, own: frozenset[str], rules: Iterable[str]) -> Iterator[Annotation]:
     """Yield what the lint rules find in the files named `own`; the others are imports and somebody else's."""
+    lines = Lines(contract.files)
     for rule in rules:
         for remark in LINTS[rule](contract) if rule in LINTS else ():
             if remark.place.file in own:
-                yield Annotation(remark.rule, remark.sentence, _located(contract, remark.place))
+                yield Annotation(remark.rule, remark.sentence, lines.located(remark.place))
 
 
 def breaks(
     old: Contract, new: Contract, own: frozenset[str], rules: Iterable[str], today: date
 ) -> Iterator[Annotation]:
     """Yield what the breaking rules find; `own` names the files of either contract that are no imports."""
-    wanted = _BREAKS.intersection(rules)
+    wanted, earlier, later = _BREAKS.intersection(rules), Lines(old.files), Lines(new.files)
     for finding in findings(old, new, today) if wanted else ():
         place = finding.place or finding.was
         if finding.rule in wanted and place is not None and place.file in own:
             yield Annotation(
                 finding.rule,
                 finding.sentence,
-                _located(new, finding.place) if finding.place else None,
-                _located(old, finding.was) if finding.was else None,
+                later.located(finding.place) if finding.place else None,
+                earlier.located(finding.was) if finding.was else None,
             )
-
-
-def _located(contract: Contract, place: Place) -> Place:
-    """The nearest place that has a line, since buf prints none for others."""
-    file = contract.files.get(place.file)
-    known = Positions(file).known(place.path) if file is not None else None
-    return Place(place.file, known or ())

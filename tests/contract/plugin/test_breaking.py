@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from gladhand.contracts.plugin.catalog import BREAKING, RULES
 from tests.contract.plugin import workspace
 
 EDGE = "LIFECYCLE_EDGE_NO_DELETE"
@@ -106,7 +107,7 @@ HARMFUL = {
         "(buf.validate.field).required",
         "required is new",
     ),
-    "smaller_list": Harm(RULE, {'in: ["", "A", "B"]': 'in: ["", "A"]'}, "in:", "in is [, A]"),
+    "smaller_list": Harm(RULE, {',\n      "B"': ""}, "in:", "in is [, A]"),
     "new_not_in": Harm(
         RULE,
         {LAST_FIELD: '  string remarks = 6 [(buf.validate.field).string.not_in = "x"];\n'},
@@ -144,10 +145,12 @@ HARMFUL = {
         "refuses requests without request_id",
     ),
     "one_scope_more": Harm(
-        SCOPE, {'"yard.admin"]': '"yard.admin", "yard.guest"]'}, "scopes:", "opens to the scope yard.guest"
+        SCOPE, {'"yard.admin"': '"yard.admin",\n        "yard.guest"'}, "scopes:", "opens to the scope yard.guest"
     ),
-    "one_scope_less": Harm(SCOPE, {', "yard.admin"': ""}, "scopes:", "no longer takes the scope yard.admin"),
-    "one_audience_less": Harm(SCOPE, {", AUDIENCE_PARTNER": ""}, "audience:", "closed to the audience PARTNER"),
+    "one_scope_less": Harm(SCOPE, {',\n        "yard.admin"': ""}, "scopes:", "no longer takes the scope yard.admin"),
+    "one_audience_less": Harm(
+        SCOPE, {",\n        AUDIENCE_PARTNER": ""}, "audience:", "closed to the audience PARTNER"
+    ),
     "no_policy_any_more": Harm(
         SCOPE,
         {METHODS["CountTrailers"]: METHODS["CountTrailers"].split("    option (log")[0] + "  }\n"},
@@ -192,90 +195,90 @@ HARMFUL = {
 }
 
 HARMLESS = {
-    "an_edge_more": (EDGE, {'to: ["TRAILER_STATE_PARKED"]': 'to: ["TRAILER_STATE_PARKED", "TRAILER_STATE_GATE"]'}),
-    "an_edge_that_may_happen_anywhere_now": (
-        EDGE,
-        {'anywhere: ["weighed"]': 'anywhere: ["weighed", "parked"]'},
-    ),
-    "another_initial_state": (
-        TERMINAL,
-        {'initial: ["TRAILER_STATE_GATE"]': 'initial: ["TRAILER_STATE_GATE", "TRAILER_STATE_PARKED"]'},
-    ),
-    "looser_bounds": (
-        RULE,
-        {
-            "max_len: 20": "max_len: 30",
-            "min_len: 2": "min_len: 1",
-            "lt: 100": "lte: 100",
-            "max_items = 4": "max_items = 5",
-        },
-    ),
-    "the_same_end_of_another_form": (RULE, {"lt: 100": "lte: 99"}),
-    "fewer_rules": (RULE, {'    pattern: "^[A-Z0-9]*$"\n': "", 'in: ["", "A", "B"]': 'in: ["", "A", "B", "C"]'}),
-    "another_message_of_an_expression": (RULE, {"a spot needs a row": "a spot has to have a row"}),
-    "new_field_that_may_be_unset": (
-        RULE,
-        {
-            LAST_FIELD: LAST_FIELD
-            + "\n  // Its owner.\n  optional string owner = 7 [(buf.validate.field).string.min_len = 1];\n"
-        },
-    ),
-    "scopes_in_another_order": (SCOPE, {'["yard.write", "yard.admin"]': '["yard.admin", "yard.write"]'}),
-    "one_audience_more": (SCOPE, {"AUDIENCE_PARTNER]": "AUDIENCE_PARTNER, AUDIENCE_CUSTOMER]"}),
-    "larger_share": (RATE, {"RATE_CLASS_READ": "RATE_CLASS_BULK"}),
-    "an_alpha_method_is_gone": (STAGE, {METHODS["CountTrailers"]: ""}),
-    "a_method_is_deprecated": (
-        STAGE,
-        {"stage: LIFE_STAGE_STABLE": 'stage: LIFE_STAGE_DEPRECATED\n      sunset_date: "2026-01-01"'},
-    ),
-    "a_later_sunset": (STAGE, {"2026-06-30": "2026-12-31"}),
-    "another_body": (
-        SUBJECT,
-        {
-            "    // It went out.": "    // It was painted.\n    TrailerPainted painted = 104;\n    // It went out.",
-            "// A trailer went out.": "// Painted.\nmessage TrailerPainted {}\n\n// A trailer went out.",
-        },
-    ),
+    "an_edge_more": {'to: ["TRAILER_STATE_PARKED"]': 'to: ["TRAILER_STATE_PARKED", "TRAILER_STATE_GATE"]'},
+    "an_edge_that_may_happen_anywhere_now": {'anywhere: ["weighed"]': 'anywhere: ["weighed", "parked"]'},
+    "another_initial_state": {
+        'initial: ["TRAILER_STATE_GATE"]': 'initial: ["TRAILER_STATE_GATE", "TRAILER_STATE_PARKED"]'
+    },
+    "looser_bounds": {
+        "max_len: 20": "max_len: 30",
+        "min_len: 2": "min_len: 1",
+        "lt: 100": "lte: 100",
+        "max_items = 4": "max_items = 5",
+    },
+    "the_same_end_of_another_form": {"lt: 100": "lte: 99"},
+    "fewer_rules": {'    pattern: "^[A-Z0-9]*$"\n': "", '"B"': '"B",\n      "C"'},
+    "another_message_of_an_expression": {"a spot needs a row": "a spot has to have a row"},
+    "new_field_that_may_be_unset": {
+        LAST_FIELD: LAST_FIELD
+        + "\n  // Its owner.\n  optional string owner = 7 [(buf.validate.field).string.min_len = 1];\n"
+    },
+    "scopes_in_another_order": {'"yard.write",\n        "yard.admin"': '"yard.admin",\n        "yard.write"'},
+    "one_audience_more": {"AUDIENCE_PARTNER": "AUDIENCE_PARTNER,\n        AUDIENCE_CUSTOMER"},
+    "larger_share": {"RATE_CLASS_READ": "RATE_CLASS_BULK"},
+    "an_alpha_method_is_gone": {METHODS["CountTrailers"]: ""},
+    "a_method_is_deprecated": {
+        "stage: LIFE_STAGE_STABLE": 'stage: LIFE_STAGE_DEPRECATED\n      sunset_date: "2026-01-01"'
+    },
+    "a_later_sunset": {"2026-06-30": "2026-12-31"},
+    "another_body": {
+        "    // It went out.": "    // It was painted.\n    TrailerPainted painted = 104;\n    // It went out.",
+        "// A trailer went out.": "// Painted.\nmessage TrailerPainted {}\n\n// A trailer went out.",
+    },
 }
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[workspace.Told]:
+    """What one `buf breaking` says about a changed copy of the yard for each case."""
+    edits = {name: harm.edits for name, harm in HARMFUL.items()} | HARMLESS
+    folder = tmp_path_factory.mktemp("breaking")
+    before = workspace.lay(folder / "before", dict.fromkeys(edits, workspace.YARD))
+    after = workspace.lay(folder / "after", {name: workspace.edited(edit) for name, edit in edits.items()})
+    return workspace.breaking(after, before)
 
 
 @pytest.fixture
 def before(tmp_path: Path) -> Path:
-    return workspace.lay(tmp_path / "before", workspace.YARD, "FILE")
+    return workspace.lay(tmp_path / "before", {"yard": workspace.YARD})
 
 
-@pytest.mark.parametrize("harm", HARMFUL.values(), ids=HARMFUL.keys())
-def test_a_harmful_change_fails_where_it_is_made(harm: Harm, before: Path, tmp_path: Path) -> None:
-    source = workspace.edited(harm.edits)
-    told = workspace.breaking(workspace.lay(tmp_path / "after", source, harm.rule), before)
-    expected = (harm.rule, str(workspace.FILE), *workspace.position(source, harm.at))
-    assert [(line.rule, line.path, line.line, line.column) for line in told] == [expected], told
-    assert harm.says in told[0].sentence
+@pytest.mark.parametrize("name", HARMFUL)
+def test_a_harmful_change_fails_where_it_is_made(name: str, told: list[workspace.Told]) -> None:
+    harm, path = HARMFUL[name], str(workspace.file_of(name))
+    line, column = workspace.position(workspace.edited(harm.edits), harm.at)
+    found = [line for line in told if line.path == path]
+    assert [(line.rule, line.line, line.column) for line in found] == [(harm.rule, line, column)], found
+    assert harm.says in found[0].sentence
 
 
-@pytest.mark.parametrize(("rule", "edits"), HARMLESS.values(), ids=HARMLESS.keys())
-def test_a_harmless_change_passes(rule: str, edits: dict[str, str], before: Path, tmp_path: Path) -> None:
-    after = workspace.lay(tmp_path / "after", workspace.edited(edits), rule)
-    assert workspace.breaking(after, before) == []
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_harmless_change_passes(name: str, told: list[workspace.Told]) -> None:
+    assert [line for line in told if line.path == str(workspace.file_of(name))] == []
+
+
+def test_each_rule_is_broken_by_a_case() -> None:
+    rules = {rule.id for rule in RULES if rule.kind == BREAKING}
+    assert {harm.rule for harm in HARMFUL.values()} == rules
 
 
 def test_a_method_may_go_once_its_sunset_has_passed(before: Path, tmp_path: Path) -> None:
-    source = workspace.edited({METHODS["GetTrailer"]: ""})
-    on_the_day = workspace.lay(tmp_path / "on", source, STAGE, today="'2026-06-30'")
+    copies = {"yard": workspace.edited({METHODS["GetTrailer"]: ""})}
+    on_the_day = workspace.lay(tmp_path / "on", copies, today="'2026-06-30'")
     assert [line.rule for line in workspace.breaking(on_the_day, before)] == [STAGE]
-    afterwards = workspace.lay(tmp_path / "after", source, STAGE, today="'2026-07-01'")
+    afterwards = workspace.lay(tmp_path / "after", copies, today="'2026-07-01'")
     assert workspace.breaking(afterwards, before) == []
 
 
 def test_terminal_states_that_were_exchanged_are_named_both(before: Path, tmp_path: Path) -> None:
     source = workspace.edited({'terminal: ["TRAILER_STATE_GONE"]': 'terminal: ["TRAILER_STATE_PARKED"]'})
-    told = workspace.breaking(workspace.lay(tmp_path / "after", source, TERMINAL), before)
+    told = workspace.breaking(workspace.lay(tmp_path / "after", {"yard": source}), before)
     assert {(line.line, line.column) for line in told} == {workspace.position(source, "terminal:")}
     assert [line.sentence.split()[0] for line in told] == ["TRAILER_STATE_GONE", "TRAILER_STATE_PARKED"]
 
 
 def test_methods_of_a_service_that_is_gone_with_its_file_are_told_without_a_place(before: Path, tmp_path: Path) -> None:
-    after = workspace.lay(tmp_path / "after", workspace.YARD, STAGE)
+    after = workspace.lay(tmp_path / "after", {"yard": workspace.YARD})
     (after / workspace.FILE).write_text(
         'syntax = "proto3";\n\n// Nothing is left.\npackage acme.yard.v1;\n', encoding="utf-8"
     )
@@ -291,7 +294,7 @@ def test_images_without_positions_are_compared_too(before: Path, tmp_path: Path)
     image = tmp_path / "before.binpb"
     assert workspace.run("build", "proto", "--exclude-source-info", "-o", image, cwd=before).returncode == 0
     source = workspace.edited({"max_len: 20": "max_len: 10"})
-    after = workspace.lay(tmp_path / "after", source, RULE)
+    after = workspace.lay(tmp_path / "after", {"yard": source})
     done = workspace.run("breaking", "proto", "--against", image, cwd=after)
     line, column = workspace.position(source, "max_len:")
     assert done.stdout.startswith(f"{workspace.FILE}:{line}:{column}:acme.yard.v1.Trailer.plate: max_len was 20")
@@ -299,7 +302,7 @@ def test_images_without_positions_are_compared_too(before: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("today", ["tomorrow", "2026"])
 def test_a_day_that_is_none_is_told(today: str, tmp_path: Path) -> None:
-    folder = workspace.lay(tmp_path, workspace.YARD, "RPC_POLICY_REQUIRED", today=today)
+    folder = workspace.lay(tmp_path, {"yard": workspace.YARD}, today=today)
     done = workspace.run("lint", cwd=folder)
     assert done.returncode != 0
     assert "the option today of buf-plugin-gladhand must be a day" in done.stderr

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from gladhand.contracts.plugin.catalog import LINT, RULES
 from tests.contract.plugin import workspace
 
 POLICY = "RPC_POLICY_REQUIRED"
@@ -16,6 +16,16 @@ LIFECYCLE = "LIFECYCLE_SOUND"
 UNIT = "QUANTITY_UNIT_REQUIRED"
 
 EVENT_IMPORT = 'import "logistics/contract/v1/event.proto";'
+SCOPES = """      scopes: [
+        "yard.write",
+        "yard.admin"
+      ]
+"""
+AUDIENCES = """      audience: [
+        AUDIENCE_INTERNAL,
+        AUDIENCE_PARTNER
+      ]
+"""
 COUNTING = """    option (logistics.contract.v1.policy) = {
       scopes: ["yard.read"]
       audience: [AUDIENCE_INTERNAL]
@@ -67,13 +77,13 @@ CASES = {
     ),
     "no_scope": Case(
         POLICY,
-        {'      scopes: ["yard.write", "yard.admin"]\n': ""},
+        {SCOPES: ""},
         "(logistics.contract.v1.policy) = {\n      audience",
         "names no scope",
     ),
     "no_audience": Case(
         POLICY,
-        {"      audience: [AUDIENCE_INTERNAL, AUDIENCE_PARTNER]\n": ""},
+        {AUDIENCES: ""},
         "(logistics.contract.v1.policy)",
         "no audience",
     ),
@@ -190,33 +200,40 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("rule", [POLICY, REQUEST_ID, ROUTING, LIFECYCLE, UNIT])
-def test_the_yard_passes(rule: str, tmp_path: Path) -> None:
-    assert workspace.lint(workspace.lay(tmp_path, workspace.YARD, rule)) == []
+FINE = {
+    "as_it_stands": {},
+    "a_stream_of_requests_without_request_id": {
+        "AdmitTrailer(AdmitTrailerRequest)": "AdmitTrailer(stream AdmitTrailerRequest)",
+        "requires_request_id: true": "requires_request_id: false",
+    },
+    **{
+        f"number_{name}": {"double length_m = 4": f"double {name} = 4"}
+        for name in ("distance_m", "speed_mps", "temperature_celsius", "latitude", "fill_ratio", "tax_percent")
+    },
+}
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_a_broken_yard_fails_where_it_is_broken(case: Case, tmp_path: Path) -> None:
-    source = workspace.edited(case.edits)
-    told = workspace.lint(workspace.lay(tmp_path, source, case.rule))
-    expected = (case.rule, str(workspace.FILE), *workspace.position(source, case.at))
-    assert [(line.rule, line.path, line.line, line.column) for line in told] == [expected], told
-    assert case.says in told[0].sentence
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[workspace.Told]:
+    """What one `buf lint` says about a copy of the yard for each case."""
+    edits = {name: case.edits for name, case in CASES.items()} | FINE
+    copies = {name: workspace.edited(edit) for name, edit in edits.items()}
+    return workspace.lint(workspace.lay(tmp_path_factory.mktemp("lint"), copies))
 
 
-@pytest.mark.parametrize(
-    "name", ["distance_m", "speed_mps", "temperature_celsius", "latitude", "fill_ratio", "tax_percent"]
-)
-def test_a_number_with_a_unit_or_without_dimension_passes(name: str, tmp_path: Path) -> None:
-    source = workspace.edited({"double length_m = 4": f"double {name} = 4"})
-    assert workspace.lint(workspace.lay(tmp_path, source, UNIT)) == []
+@pytest.mark.parametrize("name", FINE)
+def test_a_sound_yard_passes(name: str, told: list[workspace.Told]) -> None:
+    assert [line for line in told if line.path == str(workspace.file_of(name))] == []
 
 
-def test_a_stream_of_requests_needs_no_request_id(tmp_path: Path) -> None:
-    source = workspace.edited(
-        {
-            "AdmitTrailer(AdmitTrailerRequest)": "AdmitTrailer(stream AdmitTrailerRequest)",
-            "requires_request_id: true": "requires_request_id: false",
-        }
-    )
-    assert workspace.lint(workspace.lay(tmp_path, source, REQUEST_ID)) == []
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_yard_fails_where_it_is_broken(name: str, told: list[workspace.Told]) -> None:
+    case, path = CASES[name], str(workspace.file_of(name))
+    line, column = workspace.position(workspace.edited(case.edits), case.at)
+    found = [line for line in told if line.path == path and line.rule == case.rule]
+    assert [(line.line, line.column) for line in found] == [(line, column)], found
+    assert case.says in found[0].sentence
+
+
+def test_each_rule_is_broken_by_a_case() -> None:
+    assert {case.rule for case in CASES.values()} == {rule.id for rule in RULES if rule.kind == LINT}

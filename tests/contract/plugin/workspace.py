@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gladhand.contracts import image, sources
 
-YARD = (Path(__file__).parent / "yard.proto").read_text(encoding="utf-8")
 FILE = Path("proto/acme/yard/v1/yard.proto")
+"""Where the example's source stands; a copy for one case stands in a package of its own."""
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "yard"
+YARD = (EXAMPLE / FILE).read_text(encoding="utf-8")
 
 _CONFIGURATION = """version: v2
 modules:
@@ -23,9 +27,9 @@ modules:
     breaking:
       ignore: [third_party]
 lint:
-  use: [{rule}]
+  use: [GLADHAND]
 breaking:
-  use: [{rule}]
+  use: [GLADHAND]
 plugins:
   - plugin: buf-plugin-gladhand
     options:
@@ -68,13 +72,22 @@ def position(text: str, part: str) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-def lay(folder: Path, source: str, rule: str, today: str = "'2026-01-01'") -> Path:
-    """A workspace with one source beside the annotations, checked by one rule."""
-    file = folder / FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(source, encoding="utf-8")
+def file_of(case: str) -> Path:
+    """Where the copy for one case stands."""
+    return Path(str(FILE).replace("yard/v1", f"{case}/v1"))
+
+
+def lay(folder: Path, copies: Mapping[str, str], today: str = "'2026-01-01'") -> Path:
+    """A workspace with a copy of the yard for each case, in the package `acme.<case>.v1`, beside the annotations.
+
+    One run of buf checks them all.
+    """
+    for case, source in copies.items():
+        file = folder / file_of(case)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source.replace("package acme.yard.v1", f"package acme.{case}.v1"), encoding="utf-8")
     sources.write(folder / "third_party")
-    (folder / "buf.yaml").write_text(_CONFIGURATION.format(rule=rule, today=today), encoding="utf-8")
+    (folder / "buf.yaml").write_text(_CONFIGURATION.format(today=today), encoding="utf-8")
     return folder
 
 
