@@ -39,7 +39,7 @@ def compare(old: Contract, new: Contract, today: date | None) -> Iterator[Findin
             yield _removed(method, new, today)
         else:
             yield from _shape(method, later[name])
-            yield from _policy(method, later[name], today)
+            yield from _policy(method, later[name])
     for name, method in later.items():
         if name not in old.methods:
             yield Finding("RPC_ADDED", ChangeKind.ADDED, name, f"the method {name} is new", method.place)
@@ -106,7 +106,7 @@ def _shape(old: Method, new: Method) -> Iterator[Finding]:
         yield Finding("RPC_DEPRECATED", ChangeKind.DEPRECATED, new.name, sentence, new.place, old.place)
 
 
-def _policy(old: Method, new: Method, today: date | None) -> Iterator[Finding]:
+def _policy(old: Method, new: Method) -> Iterator[Finding]:
     if old.policy is None:
         if new.policy is not None:
             yield Finding(
@@ -119,9 +119,8 @@ def _policy(old: Method, new: Method, today: date | None) -> Iterator[Finding]:
         )
         yield Finding("SCOPE_NO_ADD", ChangeKind.BROKEN, new.name, sentence, new.place, old.option(_POLICY))
         return
-    for found in (_scopes, _audience, _rate_class, _timeout, _request_id):
+    for found in (_scopes, _audience, _rate_class, _timeout, _request_id, _stages):
         yield from found(new.name, old.policy, new.policy, new.option(_POLICY), old.option(_POLICY))
-    yield from _stages(new.name, old.policy, new.policy, new.option(_POLICY), old.option(_POLICY), today)
 
 
 def _scopes(name: str, old: MethodPolicy, new: MethodPolicy, place: Place, was: Place) -> Iterator[Finding]:
@@ -186,10 +185,8 @@ def _request_id(name: str, old: MethodPolicy, new: MethodPolicy, place: Place, w
         yield Finding("REQUEST_ID_DROPPED", ChangeKind.LOOSENED, name, sentence, where, was)
 
 
-def _stages(
-    name: str, old: MethodPolicy, new: MethodPolicy, place: Place, was: Place, today: date | None
-) -> Iterator[Finding]:
-    """A stage that falls back, a sunset that is near or nearer: each would let a promised method vanish early."""
+def _stages(name: str, old: MethodPolicy, new: MethodPolicy, place: Place, was: Place) -> Iterator[Finding]:
+    """A stage that falls back and a sunset that comes nearer would let a promised method vanish early."""
     deprecated = method_pb2.LIFE_STAGE_DEPRECATED
     stage, sunset = place.at(MethodPolicy.STAGE_FIELD_NUMBER), place.at(MethodPolicy.SUNSET_DATE_FIELD_NUMBER)
     if {old.stage, new.stage} <= set(_STANDING) and _STANDING.index(new.stage) < _STANDING.index(old.stage):
@@ -202,7 +199,7 @@ def _stages(
         sentence = f"{name} goes from DEPRECATED to {_stage(new.stage)}, where it may vanish before its sunset"
         yield Finding("STAGE_NO_SKIP", ChangeKind.TIGHTENED, name, sentence, stage, was)
     elif new.stage == deprecated and old.stage != deprecated:
-        yield from _deprecated(name, new, stage, sunset, was, today)
+        yield _deprecated(name, new, stage, was)
     elif new.stage != old.stage:
         sentence = f"{name} goes from {_stage(old.stage)} to {_stage(new.stage)}"
         yield Finding("STAGE_RAISED", ChangeKind.LOOSENED, name, sentence, stage, was)
@@ -212,16 +209,10 @@ def _stages(
         yield Finding("STAGE_NO_SKIP", ChangeKind.TIGHTENED, name, sentence, sunset, was)
 
 
-def _deprecated(
-    name: str, policy: MethodPolicy, stage: Place, sunset: Place, was: Place, today: date | None
-) -> Iterator[Finding]:
+def _deprecated(name: str, policy: MethodPolicy, stage: Place, was: Place) -> Finding:
     instead = f"; {policy.replacement} takes over" if policy.replacement else ""
     sentence = f"{name} is deprecated and answers until {policy.sunset_date or 'a day not named'}{instead}"
-    yield Finding("RPC_DEPRECATED", ChangeKind.DEPRECATED, name, sentence, stage, was)
-    day = _day(policy.sunset_date)
-    if today is not None and day is not None and day < today:
-        sentence = f"the sunset of {name} is {day}, before it was ever announced: name a day to come"
-        yield Finding("STAGE_NO_SKIP", ChangeKind.TIGHTENED, name, sentence, sunset, was)
+    return Finding("RPC_DEPRECATED", ChangeKind.DEPRECATED, name, sentence, stage, was)
 
 
 def _yes(streaming: bool) -> str:  # noqa: FBT001 - a word for it

@@ -33,11 +33,11 @@ def compare(old: Contract, new: Contract) -> Iterator[Finding]:
             if before is not None:
                 for turn in field_rules.compare(rules_of(before), rules_of(field)):
                     yield _finding(turn, field.name, field.option(_FIELD, *turn.steps), before.place)
-            elif unset.refused(field, implicit=proto3 and not _present(field)):
+            elif unset.refused(field, implicit=proto3 and not is_present(field)):
                 yield _refused(field)
 
 
-def _present(field: Field) -> bool:
+def is_present(field: Field) -> bool:
     """Whether the field of a proto3 file can be told unset from zero."""
     proto = field.proto
     single = proto.label != FieldDescriptorProto.LABEL_REPEATED

@@ -1,6 +1,6 @@
 """The console script `buf-plugin-gladhand`: PluginRPC over standard input and output.
 
-buf runs it five times for each check, so that nothing is imported before it is needed.
+buf runs it nine times for each module that it checks, so that nothing is imported before it is needed.
 """
 
 from __future__ import annotations

@@ -173,12 +173,6 @@ HARMFUL = {
         STAGE, {"LIFE_STAGE_STABLE": "LIFE_STAGE_ALPHA"}, "stage: LIFE_STAGE_ALPHA", "falls back from STABLE"
     ),
     "an_earlier_sunset": Harm(STAGE, {"2026-06-30": "2026-06-01"}, "sunset_date:", "was 2026-06-30 and is 2026-06-01"),
-    "a_sunset_in_the_past": Harm(
-        STAGE,
-        {"stage: LIFE_STAGE_STABLE": 'stage: LIFE_STAGE_DEPRECATED\n      sunset_date: "2025-12-31"'},
-        "sunset_date:",
-        "before it was ever announced",
-    ),
     "another_aggregate": Harm(
         SUBJECT, {'aggregate: "trailer"': 'aggregate: "unit"'}, "aggregate:", "was trailer and is unit"
     ),

@@ -54,8 +54,8 @@ def test_other_arguments_are_refused_in_one_line(arguments: list[str]) -> None:
     assert "nothing answers to the arguments" in line
 
 
-def test_buf_is_the_only_one_that_waits_for_protobuf() -> None:
-    """buf calls four times before it checks; protobuf would make each of them take a tenth of a second."""
+def test_what_buf_asks_before_a_check_does_not_wait_for_protobuf() -> None:
+    """buf calls eight times for each module before it checks; protobuf would add a tenth of a second to each."""
     probe = (
         "import sys\n"
         "from gladhand.contracts.plugin.main import answer\n"
