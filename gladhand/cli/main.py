@@ -235,7 +235,7 @@ def letters_list(
     """List dead letters, newest first."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_all(_mesh(home).nats_url, consumer or None, limit, as_json))
+    asyncio.run(letters.show_all(_mesh(home).bus(), consumer or None, limit, as_json))
 
 
 @letters_app.command("show")
@@ -246,7 +246,7 @@ def letters_show(
     """Show one dead letter with its message."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_one(_mesh(home).nats_url, letter, as_json))
+    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json))
 
 
 @letters_app.command("replay", epilog="Examples: gladhand dead-letters replay 3; gladhand dead-letters replay 3 4 5")
@@ -259,7 +259,7 @@ def letters_replay(
     """Send letters back to the consumer that failed, and to nobody else."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.replay(_mesh(home).nats_url, numbers, as_json))
+    asyncio.run(letters.replay(_mesh(home).bus(), numbers, as_json))
 
 
 @app.command(epilog="Examples: gladhand logs -f; gladhand logs orchestrator -n 200")
