@@ -8,17 +8,14 @@ server publish there; and nobody can listen to another's answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gladhand.bus.permissions import API, Answers, Rights
+from gladhand.bus.permissions import API, API_WITHIN, Answers, Rights
 
 __all__ = ["MESH_ACCOUNT", "written"]
 
 MESH_ACCOUNT = "MESH"
 """The account that holds the streams."""
-
-_WITHIN = "mesh.api"
-"""How requests to JetStream are called inside an identity's account, which has a (disabled) JetStream of its own."""
 
 
 def written(rights: Sequence[Rights], keys: Mapping[str, str], setup: Rights) -> str:
@@ -54,23 +51,29 @@ def _own_account(rights: Rights, key: str) -> str:
             f"      {{stream: {{account: {MESH_ACCOUNT}, subject: {_quoted(rights.inbox + '.>')}}}}}",
         )
     )
-    mapping = f"{{{_quoted(API + '.>')}: {_quoted(_WITHIN + '.>')}}}"
+    # The account has a JetStream of its own, which is off and would answer that it is.
+    mapping = f"{{{_quoted(API + '.>')}: {_quoted(API_WITHIN + '.>')}}}"
     return (
-        f"  {_quoted(rights.identity)}: {{\n    mappings: {mapping}\n    users: [{_user(rights, key)}]\n"
+        f"  {_quoted(rights.identity)}: {{\n    mappings: {mapping}\n    users: [{_user(rights, key, _within)}]\n"
         f"    imports: [\n{imports}\n    ]\n  }}"
     )
 
 
 def _import(subject: str) -> str:
-    within = _WITHIN + subject.removeprefix(API) if subject.startswith(f"{API}.") else subject
+    within = _within(subject)
     renamed = f", to: {_quoted(within)}" if within != subject else ""
     return f"{{service: {{account: {MESH_ACCOUNT}, subject: {_quoted(subject)}}}{renamed}}}"
 
 
-def _user(rights: Rights, key: str) -> str:
-    publish = f"allow: {_listed(grant.subject for grant in rights.grants)}"
+def _within(subject: str) -> str:
+    """What a subject is called inside an identity's own account, where permissions are checked after the mapping."""
+    return API_WITHIN + subject.removeprefix(API) if subject.startswith(f"{API}.") else subject
+
+
+def _user(rights: Rights, key: str, named: Callable[[str], str] = str) -> str:
+    publish = f"allow: {_listed(named(grant.subject) for grant in rights.grants)}"
     if rights.denied:
-        publish += f", deny: {_listed(rights.denied)}"
+        publish += f", deny: {_listed(map(named, rights.denied))}"
     subscribe = f"allow: {_listed([rights.inbox + '.>'])}"
     return f"{{nkey: {key}, permissions: {{publish: {{{publish}}}, subscribe: {{{subscribe}}}}}}}"
 

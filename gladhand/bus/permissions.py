@@ -22,6 +22,9 @@ from logistics.contract.v1 import service_pb2
 __all__ = ["Answers", "BusPolicy", "Consumer", "Grant", "Rights", "policies_of", "rights_of"]
 
 API = "$JS.API"
+API_WITHIN = "mesh.api"
+"""How requests to JetStream are called inside the account of an identity; clients go on calling them `API`."""
+
 CLOCK = "CLOCK"
 _IDENTITY = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")

@@ -13,17 +13,15 @@ from types import TracebackType
 from nats.aio.client import Client
 
 from gladhand import errors
+from gladhand.bus.permissions import API, API_WITHIN
 
 __all__ = ["MeshClient", "NotPermitted", "permitted"]
 
 _VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
 
 
-class NotPermitted(errors.Internal):
-    """The server does not let this identity send to the subject; nothing was carried out.
-
-    A fault of ours: the caller of a service can do nothing about what its contract declares.
-    """
+class NotPermitted(errors.StartRefused):
+    """The server does not let this identity send to the subject; nothing was carried out."""
 
     def __init__(self, identity: str, subject: str) -> None:
         super().__init__(f"{identity} may not send to {subject}: the contract's service option does not say so")
@@ -74,11 +72,14 @@ class MeshClient(Client):
         found = _VIOLATION.search(error)
         if found is None:
             return None
-        # The client gives the server's words in lower case.
+        subject = found[2]
+        if subject.startswith(f"{API_WITHIN}."):
+            subject = API.lower() + subject.removeprefix(API_WITHIN)
         if found[1] == "publish":
-            for each in list(self.waiting.get(found[2].lower(), ())):
+            # The client gives the server's words in lower case.
+            for each in list(self.waiting.get(subject.lower(), ())):
                 each.refuse()
-        return f"{self.identity} may not {'send' if found[1] == 'publish' else 'listen'} to {found[2]}"
+        return f"{self.identity} may not {'send' if found[1] == 'publish' else 'listen'} to {subject}"
 
 
 def permitted(connection: Client, subject: str) -> AbstractContextManager[None]:
