@@ -72,12 +72,11 @@ class MeshClient(Client):
         found = _VIOLATION.search(error)
         if found is None:
             return None
-        subject = found[2]
-        if subject.startswith(f"{API_WITHIN}."):
-            subject = API.lower() + subject.removeprefix(API_WITHIN)
+        # The client gives the server's words in lower case.
+        said = found[2].lower()
+        subject = API.lower() + said.removeprefix(API_WITHIN) if said.startswith(f"{API_WITHIN}.") else said
         if found[1] == "publish":
-            # The client gives the server's words in lower case.
-            for each in list(self.waiting.get(subject.lower(), ())):
+            for each in [*self.waiting.get(said, ()), *self.waiting.get(subject, ())]:
                 each.refuse()
         return f"{self.identity} may not {'send' if found[1] == 'publish' else 'listen'} to {subject}"
 
