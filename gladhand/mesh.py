@@ -75,7 +75,9 @@ async def consuming(bus: Bus, subscriptions: Iterable[Subscription]) -> AsyncIte
 
 
 def _connection(name: str, settings: Settings) -> AbstractAsyncContextManager[Client]:
-    return connected(ConnectionSettings(servers=settings.nats_servers, name=name))
+    return connected(
+        ConnectionSettings(servers=settings.nats_servers, name=name, credentials=settings.nats_credentials)
+    )
 
 
 @asynccontextmanager

@@ -18,9 +18,9 @@ from gladhand.errors import NotFound
 from gladhand.log.jetstream import JetStreamEventStore
 
 
-async def show_all(nats_url: str, consumer: str | None, limit: int, as_json: bool) -> None:
+async def show_all(bus: ConnectionSettings, consumer: str | None, limit: int, as_json: bool) -> None:
     """List the newest, newest first. How many there are in all is told below them, with JSON on stderr."""
-    async with _letters(nats_url) as letters:
+    async with _letters(bus) as letters:
         found, count = await letters.newest(limit, consumer)
     if as_json:
         print_json([_as_dict(letter, whole=False) for letter in found])
@@ -44,9 +44,9 @@ def how_many(shown: int, count: int) -> str:
     return f"{shown} of {count}" + (f"; -n {count} shows all" if shown < count else "")
 
 
-async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
+async def show_one(bus: ConnectionSettings, letter_id: int, as_json: bool) -> None:
     """Show one with its headers and content. Raises Failure where it is not there."""
-    async with _letters(nats_url) as letters:
+    async with _letters(bus) as letters:
         letter = await _get(letters, letter_id)
     fields = _as_dict(letter, whole=True)
     if as_json:
@@ -55,10 +55,10 @@ async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
     screen().print(table(("field", "value"), [(key, value) for key, value in fields.items() if value not in ("", {})]))
 
 
-async def replay(nats_url: str, numbers: Sequence[int], as_json: bool) -> None:
+async def replay(bus: ConnectionSettings, numbers: Sequence[int], as_json: bool) -> None:
     """Replay each. Raises Failure where one is not there, before any is replayed."""
     done: list[DeadLetter] = []
-    async with _letters(nats_url) as letters:
+    async with _letters(bus) as letters:
         await _check_all(letters, numbers)
         for number in dict.fromkeys(numbers):
             done.append(await letters.replay(number))
@@ -91,8 +91,8 @@ async def _get(letters: DeadLetters, number: int) -> DeadLetter:
 
 
 @asynccontextmanager
-async def _letters(nats_url: str) -> AsyncIterator[DeadLetters]:
-    async with connected(ConnectionSettings(servers=(nats_url,), name="gladhand-cli")) as connection:
+async def _letters(bus: ConnectionSettings) -> AsyncIterator[DeadLetters]:
+    async with connected(bus) as connection:
         yield DeadLetters(JetStreamBus(connection, SystemClock()), JetStreamEventStore(connection, source="cli"))
 
 

@@ -32,7 +32,7 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/")
     *answers, erp_answers = await asyncio.gather(*asked.values(), erp)
     health = {**dict(zip(asked, answers, strict=True)), "tryton": erp_answers}
-    streams, ahead = await _log(mesh.nats_url)
+    streams, ahead = await _log(mesh.bus(first_connect=2.0))
     health["nats"] = bool(streams)
     well = mesh.ready and all(health.values()) and all(p.condition in _WELL for p in mesh.processes.values())
     if as_json:
@@ -66,11 +66,10 @@ def _process_row(process: ProcessState, answers: bool | None, now: dt.datetime) 
     )
 
 
-async def _log(url: str) -> tuple[Mapping[str, int], int]:
+async def _log(bus: ConnectionSettings) -> tuple[Mapping[str, int], int]:
     """Messages by stream, and by how many milliseconds the mesh's clock is ahead; empty where JetStream is silent."""
     try:
-        settings = ConnectionSettings(servers=(url,), name="gladhand-cli", first_connect=2.0)
-        async with connected(settings) as connection:
+        async with connected(bus) as connection:
             found = await connection.jetstream().streams_info()
             clock = MeshClock()
             async with clock.following(JetStreamBus(connection, clock)):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from gladhand.cli.contracts import app as contracts_app
+from gladhand.cli.bus import app as bus_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
 
@@ -39,6 +40,7 @@ app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(bus_app, name="bus")
 
 Where = Annotated[
     Path | None,
@@ -237,7 +239,7 @@ def letters_list(
     """List dead letters, newest first."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_all(_mesh(home).nats_url, consumer or None, limit, as_json))
+    asyncio.run(letters.show_all(_mesh(home).bus(), consumer or None, limit, as_json))
 
 
 @letters_app.command("show")
@@ -248,7 +250,7 @@ def letters_show(
     """Show one dead letter with its message."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_one(_mesh(home).nats_url, letter, as_json))
+    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json))
 
 
 @letters_app.command("replay", epilog="Examples: gladhand dead-letters replay 3; gladhand dead-letters replay 3 4 5")
@@ -261,7 +263,7 @@ def letters_replay(
     """Send letters back to the consumer that failed, and to nobody else."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.replay(_mesh(home).nats_url, numbers, as_json))
+    asyncio.run(letters.replay(_mesh(home).bus(), numbers, as_json))
 
 
 @app.command(epilog="Examples: gladhand logs -f; gladhand logs orchestrator -n 200")

@@ -35,7 +35,9 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
     """Open log, bus, gateways and read model and serve commands; no process runs yet."""
     settings = process.settings
     mesh = await process.enter(joined(process.name, settings))
-    await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
+    if settings.nats_credentials is None:
+        # Else only the identity `mesh_setup` may: who makes a stream can have it copy another one.
+        await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
     store = JetStreamEventStore(mesh.connection, source=process.name)
     erp = GrpcErpGateway(await process.enter(channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR)))
     fleet = GrpcFleetGateway(await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR)))

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gladhand.bus.identities import SETUP
 from gladhand.cli.home import Home
+from gladhand.cli.mesh.access import ERP_INSTANCE, Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +48,27 @@ def mesh_plan(home: Home, root: Path, python: str, region: str, ports: Mapping[s
 
 
 def _engine(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+    access = Access(home)
     monitoring = f"http://127.0.0.1:{ports['nats_monitoring']}"
     nats = Step(
         "nats",
         (
             python, "-m", "gladhand.cli.mesh.engine", "serve", str(home.data("nats")),
-            str(ports["nats"]), str(ports["nats_monitoring"]),
+            str(ports["nats"]), str(ports["nats_monitoring"]), str(access.authorization),
         ),
         http=f"{monitoring}/healthz",
         stop_within_s=20.0,
         address=_nats_url(ports),
     )  # fmt: skip
     streams = Step(
-        "streams", (python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports)), after=("nats",), once=True
-    )
+        "streams",
+        (
+            python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports),
+            str(access.credentials(SETUP)), "", *access.objects(),
+        ),
+        after=("nats",),
+        once=True,
+    )  # fmt: skip
     return nats, streams
 
 
@@ -86,6 +95,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
             (python, "-m", f"services.{name}.main"),
             {
                 "GLADHAND_NATS_URL": _nats_url(ports),
+                "GLADHAND_NATS_CREDENTIALS": str(Access(home).credentials(name)),
                 "GLADHAND_MONITORING_URL": f"http://127.0.0.1:{ports['nats_monitoring']}",
                 "GLADHAND_REGION": region,
                 "GLADHAND_PORT": str(ports[name]),
@@ -115,6 +125,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
             "erp_gateway",
             ("streams", "tryton"),
             {
+                "GLADHAND_ERP_INSTANCE": ERP_INSTANCE,
                 "GLADHAND_TRYTON_URL": f"http://127.0.0.1:{ports['tryton']}",
                 "GLADHAND_TRYTON_CREDENTIALS": str(home.data("tryton") / "credentials.json"),
                 "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],

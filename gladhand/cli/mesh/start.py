@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gladhand.bus.identities import OPERATOR
 from gladhand.cli.home import VARIABLE, Home, clone_root
 from gladhand.cli.mesh import ports, state
+from gladhand.cli.mesh.access import Access
 from gladhand.cli.mesh.child import trim
 from gladhand.cli.mesh.claims import claiming
 from gladhand.cli.mesh.identity import Identity, end
 from gladhand.cli.mesh.plan import mesh_plan
 from gladhand.cli.mesh.state import MeshState, Phase, stamp
 from gladhand.cli.mesh.supervisor import Supervisor, clear_orphans
+from gladhand.errors import StartRefused
 
 REGION: Final = "us"
 STOP_WITHIN_S: Final = 60.0
@@ -39,7 +42,7 @@ class MeshStartError(Exception):
 def serve(home: Home, told: Told = lambda _: None) -> MeshState:
     """Run the mesh until SIGTERM, SIGINT or SIGHUP, and return its last state.
 
-    Raises AlreadyRunningError, NoPortError, OSError.
+    Raises AlreadyRunningError, NoPortError, OSError, StartRefused.
     """
     home.prepare()
     with _held(home), claiming() as claims:
@@ -47,7 +50,9 @@ def serve(home: Home, told: Told = lambda _: None) -> MeshState:
         taken = ports.choose(ports.recall(home.ports), claims.take)
         ports.remember(home.ports, taken)
         own = Identity.of(os.getpid()) or Identity(os.getpid(), "")
-        mesh = MeshState(own, REGION, taken, stamp())
+        access = Access(home)
+        access.prepare()
+        mesh = MeshState(own, REGION, taken, stamp(), credentials=str(access.credentials(OPERATOR)))
         plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken)
         for step in plan.steps:
             home.data(step.name).mkdir(parents=True, exist_ok=True)
@@ -149,7 +154,7 @@ def main() -> int:
     """What a detached supervisor runs."""
     try:
         mesh = serve(Home.chosen())
-    except (AlreadyRunningError, ports.NoPortError, OSError) as error:
+    except (AlreadyRunningError, ports.NoPortError, OSError, StartRefused) as error:
         print(f"{stamp()} {error}", file=sys.stderr)
         return 1
     print(f"{stamp()} {mesh.phase} {mesh.failure}", file=sys.stderr)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from gladhand.bus.connection import ConnectionSettings
 from gladhand.cli.mesh.identity import Identity
 
 FORM: Final = 1
@@ -64,6 +65,8 @@ class MeshState:
     phase: Phase = Phase.STARTING
     failure: str = ""
     processes: dict[str, ProcessState] = field(default_factory=dict)
+    credentials: str = ""
+    """The operator's credentials for the bus."""
 
     @property
     def running(self) -> bool:
@@ -83,6 +86,13 @@ class MeshState:
     def nats_url(self) -> str:
         """Where clients reach JetStream."""
         return f"nats://127.0.0.1:{self.ports['nats']}"
+
+    def bus(self, name: str = "gladhand-cli", first_connect: float = 15.0) -> ConnectionSettings:
+        """How the command line joins the bus; `first_connect` in seconds."""
+        credentials = Path(self.credentials) if self.credentials else None
+        return ConnectionSettings(
+            servers=(self.nats_url,), name=name, credentials=credentials, first_connect=first_connect
+        )
 
     def url(self, name: str) -> str:
         """The base URL of what speaks HTTP on the port of that name."""

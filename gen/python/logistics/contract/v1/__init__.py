@@ -41,7 +41,7 @@ from .sensitivity_pb2 import (
     Sensitivity,
     sensitivity,
 )
-from .service_pb2 import ServicePolicy, service
+from .service_pb2 import ConsumerPolicy, ServicePolicy, service
 
 __all__ = [
     "AUDIENCE_CUSTOMER",
@@ -49,6 +49,7 @@ __all__ = [
     "AUDIENCE_PARTNER",
     "AUDIENCE_UNSPECIFIED",
     "Audience",
+    "ConsumerPolicy",
     "EnvelopeRouting",
     "EventRouting",
     "LIFE_STAGE_ALPHA",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#logistics/contract/v1/service.proto\x12\x15logistics.contract.v1\x1a google/protobuf/descriptor.proto\"\xa9\x01\n\rServicePolicy\x12\x1a\n\x08identity\x18\x01 \x01(\tR\x08identity\x12\x14\n\x05\x63\x61lls\x18\x02 \x03(\tR\x05\x63\x61lls\x12\x1c\n\tpublishes\x18\x03 \x03(\tR\tpublishes\x12\x14\n\x05reads\x18\x04 \x03(\tR\x05reads\x12\x18\n\x07\x62uckets\x18\x05 \x03(\tR\x07\x62uckets\x12\x18\n\x07objects\x18\x06 \x03(\tR\x07objects:a\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\x93\x8c\x03 \x01(\x0b\x32$.logistics.contract.v1.ServicePolicyR\x07serviceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#logistics/contract/v1/service.proto\x12\x15logistics.contract.v1\x1a google/protobuf/descriptor.proto\"\x86\x02\n\rServicePolicy\x12\x1a\n\x08identity\x18\x01 \x01(\tR\x08identity\x12\x14\n\x05\x63\x61lls\x18\x02 \x03(\tR\x05\x63\x61lls\x12\x1c\n\tpublishes\x18\x03 \x03(\tR\tpublishes\x12\x14\n\x05reads\x18\x04 \x03(\tR\x05reads\x12\x18\n\x07\x62uckets\x18\x05 \x03(\tR\x07\x62uckets\x12\x18\n\x07objects\x18\x06 \x03(\tR\x07objects\x12\x43\n\tconsumers\x18\x07 \x03(\x0b\x32%.logistics.contract.v1.ConsumerPolicyR\tconsumers\x12\x16\n\x06timers\x18\x08 \x03(\tR\x06timers\"D\n\x0e\x43onsumerPolicy\x12\x18\n\x07\x64urable\x18\x01 \x01(\tR\x07\x64urable\x12\x18\n\x07\x66ilters\x18\x02 \x03(\tR\x07\x66ilters:a\n\x07service\x12\x1f.google.protobuf.ServiceOptions\x18\x93\x8c\x03 \x01(\x0b\x32$.logistics.contract.v1.ServicePolicyR\x07serviceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'logistics.contract.v1.servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERVICEPOLICY']._serialized_start=97
-  _globals['_SERVICEPOLICY']._serialized_end=266
+  _globals['_SERVICEPOLICY']._serialized_end=359
+  _globals['_CONSUMERPOLICY']._serialized_start=361
+  _globals['_CONSUMERPOLICY']._serialized_end=429
 # @@protoc_insertion_point(module_scope)

@@ -26,6 +26,9 @@ class ServicePolicy(_message.Message):
 
     The runtime turns it into the identity's rights: gRPC methods that its certificate may call, and the permissions of
     its NATS credentials. What is not declared is refused by the other side.
+
+    Subjects are written as NATS has them: `*` stands for one token, `>` at the end for one or more. A token in braces,
+    such as `{erp_instance}`, is filled in where the permissions are made, since only the deployment knows it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -36,6 +39,8 @@ class ServicePolicy(_message.Message):
     READS_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
     OBJECTS_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    TIMERS_FIELD_NUMBER: _builtins.int
     identity: _builtins.str
     """The name of the identity: the last segment of its certificate's URI SAN and the name of its NATS user, for example
     `orchestrator`. Lower case, digits and underscores. Never empty.
@@ -48,21 +53,37 @@ class ServicePolicy(_message.Message):
 
     @_builtins.property
     def publishes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """NATS subjects that the identity publishes, wildcards as NATS has them, for example `logistics.order.>`. Empty means
-        that it publishes no event.
+        """Subjects that the identity publishes, for example `logistics.order.>`. Dead letters of its own consumers and timers
+        of its own kinds need no mention. Empty means that it publishes no event.
         """
 
     @_builtins.property
     def reads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """NATS subjects that the identity reads, wildcards as NATS has them. Empty means that it reads no event."""
+        """Subjects that the identity may look through from any position on, for example `logistics.order.>`. Where they are
+        all subjects of a stream, it may also read single aggregates by their id, and by several filters at once; NATS
+        grants neither for a part of a stream. Empty means that it reads by its durable consumers alone.
+        """
 
     @_builtins.property
     def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of key-value buckets that the identity reads and writes, for example `IDEMPOTENCY`."""
+        """Key-value buckets that the identity reads and writes, for example `CURSORS`. After a dot may stand the keys that it
+        writes where they are not all, as in `IDEMPOTENCY.logistics.erp.>`; reading cannot be narrowed. Everybody reads the
+        mesh's clock without saying so.
+        """
 
     @_builtins.property
     def objects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of object buckets that the identity reads and writes, for example `DOCUMENTS`."""
+
+    @_builtins.property
+    def consumers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsumerPolicy]:
+        """Durable consumers of the identity. Empty means that it has none."""
+
+    @_builtins.property
+    def timers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Kinds of timers that the identity sets, for example `wave`: the third token of `logistics.timer.<kind>.<key>`.
+        It receives them by a consumer on `logistics.due.<kind>.>`.
+        """
 
     def __init__(
         self,
@@ -73,14 +94,46 @@ class ServicePolicy(_message.Message):
         reads: _abc.Iterable[_builtins.str] | None = ...,
         buckets: _abc.Iterable[_builtins.str] | None = ...,
         objects: _abc.Iterable[_builtins.str] | None = ...,
+        consumers: _abc.Iterable[Global___ConsumerPolicy] | None = ...,
+        timers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "calls", b"calls", "identity", b"identity", "objects", b"objects", "publishes", b"publishes", "reads", b"reads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "calls", b"calls", "consumers", b"consumers", "identity", b"identity", "objects", b"objects", "publishes", b"publishes", "reads", b"reads", "timers", b"timers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServicePolicy: _TypeAlias = ServicePolicy  # noqa: Y015
+
+@_typing.final
+class ConsumerPolicy(_message.Message):
+    """One durable consumer: a name on one stream, and what it receives."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DURABLE_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    durable: _builtins.str
+    """The name of the consumer, for example `edge-geofence`: letters, digits, `_` and `-`. Never empty. It names the
+    consumer's dead letters too.
+    """
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Subjects that it receives, all of one stream. Never empty. More than one needs `reads` of the whole stream."""
+
+    def __init__(
+        self,
+        *,
+        durable: _builtins.str = ...,
+        filters: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durable", b"durable", "filters", b"filters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsumerPolicy: _TypeAlias = ConsumerPolicy  # noqa: Y015
 
 SERVICE_FIELD_NUMBER: _builtins.int
 service: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___ServicePolicy]
