@@ -1,0 +1,108 @@
+"""The contract as an image: the descriptors of the `logistics` files, in one form with one digest.
+
+The same contract has the same digest wherever it comes from: generated code in a process, `buf build` of a folder, a
+released image. Comments, positions and JSON names that follow from the field's own are left out, and so is everything
+that is not of the contract itself: the rules of protovalidate and Google's types come from whoever reads the image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+import zlib
+from collections.abc import Iterable
+from functools import cache
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import DecodeError
+
+import logistics
+from gladhand.bus.port import Damaged
+
+__all__ = ["complete", "digest_of", "normal", "own_image", "packed", "unpacked"]
+
+_OURS = "logistics/"
+
+
+@cache
+def own_image() -> FileDescriptorSet:
+    """Return the contract that this process was built with, all of it and not only what it has imported so far."""
+    modules = pkgutil.walk_packages(logistics.__path__, "logistics.")
+    names = [module.name for module in modules if module.name.endswith("_pb2")]
+    return normal(
+        FileDescriptorProto.FromString(importlib.import_module(name).DESCRIPTOR.serialized_pb) for name in names
+    )
+
+
+def normal(files: Iterable[FileDescriptorProto]) -> FileDescriptorSet:
+    """Return the contract's own files in the form that is hashed, stored and compared."""
+    image = FileDescriptorSet()
+    for file in files:
+        if file.name.startswith(_OURS):
+            _strip(image.file.add(), file)
+    image.file.sort(key=lambda file: file.name)
+    return image
+
+
+def digest_of(image: FileDescriptorSet) -> str:
+    """Return the SHA-256 of a normal image, in hex."""
+    return hashlib.sha256(_bytes(image)).hexdigest()
+
+
+def packed(image: FileDescriptorSet) -> bytes:
+    """Return an image as bucket `CONTRACTS` holds it: a quarter of its size."""
+    return zlib.compress(_bytes(image), 9)
+
+
+def unpacked(value: bytes, digest: str) -> FileDescriptorSet:
+    """Return an image out of bucket `CONTRACTS`. Raises Damaged where it is not the one of that digest."""
+    try:
+        image = FileDescriptorSet.FromString(zlib.decompress(value))
+    except (zlib.error, DecodeError) as error:
+        raise Damaged(f"image {digest} cannot be read: {error}") from error
+    if digest_of(image) != digest:
+        raise Damaged(f"image {digest} does not match its digest")
+    return image
+
+
+def complete(image: FileDescriptorSet) -> FileDescriptorSet:
+    """Return an image together with what it imports from elsewhere, as this process knows it.
+
+    Raises KeyError where it imports a file that this process does not have.
+    """
+    whole = FileDescriptorSet()
+    known = {file.name for file in image.file}
+    wanted = [name for file in image.file for name in file.dependency]
+    while wanted:
+        name = wanted.pop()
+        if name not in known:
+            known.add(name)
+            found = FileDescriptorProto.FromString(descriptor_pool.Default().FindFileByName(name).serialized_pb)
+            wanted.extend(found.dependency)
+            whole.file.append(found)
+    whole.file.extend(image.file)
+    return whole
+
+
+def _bytes(image: FileDescriptorSet) -> bytes:
+    return image.SerializeToString(deterministic=True)
+
+
+def _strip(target: FileDescriptorProto, file: FileDescriptorProto) -> None:
+    target.CopyFrom(file)
+    target.ClearField("source_code_info")
+    # What buf adds of its own. Options of the contract are known, since its files import where they are defined.
+    target.DiscardUnknownFields()
+    for extension in target.extension:
+        extension.ClearField("json_name")
+    for message in target.message_type:
+        _strip_message(message)
+
+
+def _strip_message(message: DescriptorProto) -> None:
+    for field in (*message.field, *message.extension):
+        field.ClearField("json_name")
+    for nested in message.nested_type:
+        _strip_message(nested)
