@@ -14,14 +14,13 @@ import zlib
 from collections.abc import Iterable
 from functools import cache
 
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 import logistics
 from gladhand.bus.port import Damaged
 
-__all__ = ["complete", "digest_of", "normal", "own_image", "packed", "unpacked"]
+__all__ = ["digest_of", "normal", "own_image", "packed", "unpacked"]
 
 _OURS = "logistics/"
 
@@ -36,12 +35,17 @@ def own_image() -> FileDescriptorSet:
     )
 
 
-def normal(files: Iterable[FileDescriptorProto]) -> FileDescriptorSet:
-    """Return the contract's own files in the form that is hashed, stored and compared."""
+def normal(files: Iterable[FileDescriptorProto], *, with_positions: bool = False) -> FileDescriptorSet:
+    """Return the contract's own files in the form that is hashed, stored and compared.
+
+    `with_positions` keeps the places in the sources, for messages to people; such an image has another digest.
+    """
     image = FileDescriptorSet()
     for file in files:
         if file.name.startswith(_OURS):
             _strip(image.file.add(), file)
+            if not with_positions:
+                image.file[-1].ClearField("source_code_info")
     image.file.sort(key=lambda file: file.name)
     return image
 
@@ -59,31 +63,14 @@ def packed(image: FileDescriptorSet) -> bytes:
 def unpacked(value: bytes, digest: str) -> FileDescriptorSet:
     """Return an image out of bucket `CONTRACTS`. Raises Damaged where it is not the one of that digest."""
     try:
-        image = FileDescriptorSet.FromString(zlib.decompress(value))
+        stored = zlib.decompress(value)
+        image = FileDescriptorSet.FromString(stored)
     except (zlib.error, DecodeError) as error:
         raise Damaged(f"image {digest} cannot be read: {error}") from error
-    if digest_of(image) != digest:
+    # The bytes as they were stored: options that this process does not know come in another order when written again.
+    if hashlib.sha256(stored).hexdigest() != digest:
         raise Damaged(f"image {digest} does not match its digest")
     return image
-
-
-def complete(image: FileDescriptorSet) -> FileDescriptorSet:
-    """Return an image together with what it imports from elsewhere, as this process knows it.
-
-    Raises KeyError where it imports a file that this process does not have.
-    """
-    whole = FileDescriptorSet()
-    known = {file.name for file in image.file}
-    wanted = [name for file in image.file for name in file.dependency]
-    while wanted:
-        name = wanted.pop()
-        if name not in known:
-            known.add(name)
-            found = FileDescriptorProto.FromString(descriptor_pool.Default().FindFileByName(name).serialized_pb)
-            wanted.extend(found.dependency)
-            whole.file.append(found)
-    whole.file.extend(image.file)
-    return whole
 
 
 def _bytes(image: FileDescriptorSet) -> bytes:
@@ -92,17 +79,23 @@ def _bytes(image: FileDescriptorSet) -> bytes:
 
 def _strip(target: FileDescriptorProto, file: FileDescriptorProto) -> None:
     target.CopyFrom(file)
-    target.ClearField("source_code_info")
     # What buf adds of its own. Options of the contract are known, since its files import where they are defined.
     target.DiscardUnknownFields()
     for extension in target.extension:
-        extension.ClearField("json_name")
+        _strip_field(extension)
     for message in target.message_type:
         _strip_message(message)
 
 
 def _strip_message(message: DescriptorProto) -> None:
     for field in (*message.field, *message.extension):
-        field.ClearField("json_name")
+        _strip_field(field)
     for nested in message.nested_type:
         _strip_message(nested)
+
+
+def _strip_field(field: FieldDescriptorProto) -> None:
+    """Generated code has a JSON name only where it is not the field's own in camel case."""
+    first, *rest = field.name.split("_")
+    if field.json_name == first + "".join(part[:1].upper() + part[1:] for part in rest):
+        field.ClearField("json_name")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from gladhand.errors import ContractError
@@ -92,7 +94,7 @@ def _unknown_fields(reads: Reads) -> Iterator[str]:
             yield f"{message.DESCRIPTOR.full_name} without any field (for all of them write '*')"
         for path in paths:
             try:
-                check_path(message.DESCRIPTOR, path)
+                check_path(cast("Descriptor", message.DESCRIPTOR), path)
             except PathError as error:
                 yield str(error)
 
