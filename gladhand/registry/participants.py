@@ -1,4 +1,4 @@
-"""What a process declares of itself, checked against the contract that it was built with (pure)."""
+"""What a process declares of itself, checked against the contract that it was built with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from gladhand.errors import ContractError
+from gladhand.registry.images import own_image
 from gladhand.registry.paths import PathError, check_path
 from logistics.contract.v1.registration_pb2 import (
     PARTICIPATION_CONSUMER,
@@ -100,6 +101,7 @@ def _unknown_fields(reads: Reads) -> Iterator[str]:
 
 
 def _unknown_names(part: Consumer) -> Iterable[str]:
+    own_image()  # loads all of the contract, also what nobody here has imported
     pool = descriptor_pool.Default()
     for name in part.serves:
         try:

@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from gladhand.contracts.changes import Change, ChangeKind, compare
 from gladhand.contracts.model import Contract, read
 from gladhand.registry.footprint import Footprint, Use, footprint
-from gladhand.registry.images import digest_of
+from gladhand.registry.images import digest_of, normal
 from logistics.contract.v1.registration_pb2 import Registration
 
 __all__ = ["Hit", "Judged", "Verdict", "judge"]
@@ -81,11 +81,12 @@ def judge(
     concerns: Callable[[Use, Contract], bool] = lambda _use, _contract: True,
     differences: Compare = compare,
 ) -> Verdict:
-    """Judge a contract against those who are live; `images` are their contracts by digest, all of them normal.
+    """Judge a contract against those who are live; `images` are their contracts by digest. All are normal; the
+    new one may have positions.
 
     `concerns` says which uses count, given the new contract: a service answers for what it serves and publishes.
     """
-    after, digest = read(new.file), digest_of(new)
+    after, digest = read(new.file), digest_of(normal(new.file))
     changes = {known: differences(image, new) for known, image in images.items() if known != digest}
     footing = {known: read(image.file) for known, image in images.items() if known in changes}
 
