@@ -28,7 +28,7 @@ Nats = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Source = Annotated[Path, typer.Argument(help="The contract to deploy: an image (.binpb) or a folder of protos.")]
 
-_FIRST_CONNECT_S = 3.0
+_FIRST_CONNECT_S = 2.0
 
 
 def add_to(app: typer.Typer) -> None:
