@@ -87,6 +87,10 @@ class Settings(BaseSettings):
         False, description="true only where losing the newest events in a power cut is acceptable"
     )
 
+    allow_breaking: bool = Field(
+        False, description="true only where the consumers that the contract of this service would break may break"
+    )
+
     replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")
 
     grace_s: float = Field(10.0, ge=0, le=600, description="seconds that calls in flight get at stop, 0 to 600")

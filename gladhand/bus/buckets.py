@@ -46,6 +46,9 @@ STANDARD_BUCKETS = (
     BucketSpec("CURSORS", "How far pollers of outside systems have got.", max_bytes=16 * _MIB),
     BucketSpec("CLOCK", "The offset of a warped mesh clock.", max_bytes=_MIB),
     BucketSpec("INBOX_KEYS", "Which inbox message brought a report first.", keep=timedelta(days=7)),
+    # Four heartbeats (gladhand.registry.store): a process that dies without a word is taken for live no longer.
+    BucketSpec("REGISTRY", "Who lives by which contract.", keep=timedelta(seconds=60), max_bytes=16 * _MIB),
+    BucketSpec("CONTRACTS", "Contracts of those who were ever registered, by digest.", max_bytes=64 * _MIB),
 )
 
 

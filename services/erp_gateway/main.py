@@ -17,6 +17,7 @@ from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as orchestra
 from services.erp_gateway.adapters.tryton import TrytonAdapter, TrytonOptions
 from services.erp_gateway.adapters.tryton_press import PressPolicy
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin
+from services.erp_gateway.registration import REGISTRATION
 from services.erp_gateway.sales_feed import FeedOptions
 from services.erp_gateway.servicer import ErpGatewayServicer
 from services.erp_gateway.settings import ErpSettings
@@ -51,7 +52,7 @@ async def build(process: ServiceProcess[ErpSettings]) -> None:
     """Put the service together: bus, adapter, watcher, submitter, servicer."""
     settings = process.settings
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every poll
-    mesh = await process.enter(joined(process.name, settings))
+    mesh = await process.enter(joined(process.name, settings, part=REGISTRATION))
     adapter = await process.enter(_adapter(settings))
     cursors = CursorStore(await mesh.bus.key_value("CURSORS"), settings.erp_instance)
     feed = FeedOptions(interval_s=settings.poll_interval_s, settle_s=settings.settle_s)

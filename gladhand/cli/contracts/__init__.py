@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from gladhand.cli.contracts import comparing
+from gladhand.cli.contracts import comparing, deploying
 
 app = typer.Typer(no_args_is_help=True, help="The contract: draw it, compare it, release it, see who lives by it.")
 comparing.add_to(app)
+deploying.add_to(app)
