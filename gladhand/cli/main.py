@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
 
@@ -37,6 +38,7 @@ letters_app = typer.Typer(no_args_is_help=True, help="Messages that no attempt c
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(contracts_app, name="contracts")
 
 Where = Annotated[
     Path | None,

@@ -1,0 +1,1 @@
+"""The contract as an object: read from images, drawn, compared, released. Knows no logistics."""
