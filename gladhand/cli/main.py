@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.bus import app as bus_app
+from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
 
