@@ -44,7 +44,7 @@ async def chain() -> None:
     async def build(process: ServiceProcess[Settings]) -> None:
         process.add_servicer(stubs.add_OrchestratorServiceServicer_to_server, Echo(), own_idempotency=True)
 
-    process = ServiceProcess("bench", Settings(port=0, reflection=False, log_level=LogLevel.WARNING))
+    process = ServiceProcess("bench", Settings(port=0, insecure=True, reflection=False, log_level=LogLevel.WARNING))
     async with process.serving(build) as running:
         print(running.port, flush=True)
         await asyncio.Event().wait()

@@ -31,6 +31,7 @@ async def serve(nats: NatsServer, folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     settings = OrchestratorSettings(
         port=0,
+        insecure=True,  # the bare server goes without TLS too
         nats_url=nats.url,
         monitoring_url=nats.monitoring_url,
         data_dir=folder,

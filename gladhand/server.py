@@ -30,6 +30,7 @@ from gladhand.interceptors.unknown import UnknownMethods
 from gladhand.logging import configure
 from gladhand.readiness import Ready, remove_ready, write_ready
 from gladhand.reflection import add_reflection
+from gladhand.security.exposure import credentials_of
 from gladhand.serving import Methods
 from gladhand.settings import Settings
 from gladhand.supervision import BackgroundTask, Supervisor, TaskDied
@@ -66,11 +67,14 @@ class Running:
 class ServiceProcess(Generic[S]):
     """Puts one service together. Its `main.py` hands in `build`, which adds the parts; see `main` and `serving`."""
 
-    def __init__(self, name: str, settings: S, *, credentials: grpc.ServerCredentials | None = None) -> None:
-        """`name` is the service's name in logs, traces and the ready file; `credentials` turns TLS on."""
+    def __init__(self, name: str, settings: S) -> None:
+        """`name` is the service's name in logs, traces and the ready file.
+
+        Raises StartRefused where the settings ask for no TLS, or name a certificate that is not usable.
+        """
         self.name = name
         self.settings = settings
-        self._credentials = credentials
+        self.credentials = credentials_of(settings)
         self._methods = Methods()
         self._resources = AsyncExitStack()
         self._tasks: list[tuple[str, BackgroundTask]] = []
@@ -137,17 +141,16 @@ class ServiceProcess(Generic[S]):
             await build(self)
             chain = Chain(self.settings.slow_call_s, tuple(self._admissions))
             self._health = Health(self._methods.services())
-            self._server, port = self._bind(chain, self._health, traces)
+            self._server = self._bind(chain, self._health, traces)
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):
                 supervisor.add(name, body)
-            self._ports["grpc"] = port
             await self._server.start()
             stack.push_async_callback(self._drain, chain, supervisor)
             supervisor.start()
             await self._health.mark(serving=True)
             self._report_ready()
-            yield Running(self.settings.host, port, supervisor.died)
+            yield Running(self.settings.host, self._ports["grpc"], supervisor.died)
 
     async def run(self, build: Callable[[ServiceProcess[S]], Awaitable[None]]) -> int:
         """Serve until a signal comes or a background task dies; return the exit code."""
@@ -195,7 +198,7 @@ class ServiceProcess(Generic[S]):
             _log.critical("the process failed", exc_info=True)
             return EXIT_DIED
 
-    def _bind(self, chain: Chain, health: Health, traces: telemetry.Telemetry) -> tuple[grpc.aio.Server, int]:
+    def _bind(self, chain: Chain, health: Health, traces: telemetry.Telemetry) -> grpc.aio.Server:
         size = self.settings.max_message_bytes
         server = grpc.aio.server(
             interceptors=tuple(traces.server_interceptors()),
@@ -217,20 +220,17 @@ class ServiceProcess(Generic[S]):
         if self.settings.reflection:
             add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"))
         server.add_generic_rpc_handlers((UnknownMethods(self._methods.services()),))
-        return server, self._bind_port(server)
+        self._bind_ports(server)
+        return server
 
-    def _bind_port(self, server: grpc.aio.Server) -> int:
-        address = f"{self.settings.host}:{self.settings.port}"
-        try:
-            if self._credentials is None:
-                port = server.add_insecure_port(address)
-            else:
-                port = server.add_secure_port(address, self._credentials)
-        except RuntimeError as error:
-            raise _taken(address) from error
-        if port == 0:
-            raise _taken(address)
-        return port
+    def _bind_ports(self, server: grpc.aio.Server) -> None:
+        settings, own = self.settings, self.credentials
+        mutual = None if own is None else own.for_mesh()
+        self._ports["grpc"] = _listen(server, settings.host, settings.port, "GLADHAND_PORT", mutual)
+        if own is not None and settings.token_port is not None:
+            self._ports["grpc_token"] = _listen(
+                server, settings.host, settings.token_port, "GLADHAND_TOKEN_PORT", own.for_tokens()
+            )
 
     def _report_ready(self) -> None:
         ready = Ready(self.name, os.getpid(), self.settings.host, dict(self._ports))
@@ -272,8 +272,21 @@ class ServiceProcess(Generic[S]):
         asked.set()
 
 
-def _taken(address: str) -> StartRefused:
-    return StartRefused(f"cannot listen on {address}; set GLADHAND_PORT to a free port, or to 0 for any")
+def _listen(
+    server: grpc.aio.Server, host: str, port: int, variable: str, credentials: grpc.ServerCredentials | None
+) -> int:
+    address = f"{host}:{port}"
+    refusal = StartRefused(f"cannot listen on {address}; set {variable} to a free port, or to 0 for any")
+    try:
+        if credentials is None:
+            bound = server.add_insecure_port(address)
+        else:
+            bound = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise refusal from error
+    if bound == 0:
+        raise refusal
+    return bound
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

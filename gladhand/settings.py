@@ -14,6 +14,7 @@ from pydantic import AfterValidator, AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gladhand.errors import SettingsError
+from gladhand.security.names import TRUST_DOMAIN
 
 __all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings"]
 
@@ -73,6 +74,22 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".gladhand"), description="a directory that this process may write to")
     clock: ClockKind = Field(ClockKind.SYSTEM, description="system, or warp for a demonstration")
     reflection: bool = Field(True, description="true or false: whether gRPC reflection answers")
+
+    tls_dir: Path | None = Field(
+        None, description="a folder with cert.pem, key.pem and ca.pem of this process, for example .gladhand/secure/ID"
+    )
+    trust_domain: str = Field(
+        TRUST_DOMAIN,
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,252}$",
+        description="the trust domain of the mesh's certificates, for example gladhand.local",
+    )
+    token_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="a port for callers with a token and no certificate, 0 for any free one, or unset for none",
+    )
+    insecure: bool = Field(False, description="true to go without TLS, on a loopback address only")
 
     nats_url: Annotated[str, _one_of("nats", "tls", "ws", "wss")] = Field(
         "nats://127.0.0.1:4222", description="one or more URLs, comma between, for example nats://127.0.0.1:4222"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,3 +15,11 @@ pytest_plugins = ["gladhand.testing.fixtures"]
 def repository() -> Path:
     """The root of the clone."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_tls() -> Iterator[None]:
+    """Let services of tests listen in clear text, on loopback; tests of TLS say `insecure=False`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLADHAND_INSECURE", "true")
+        yield

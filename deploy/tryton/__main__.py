@@ -35,11 +35,11 @@ def _run(arguments: argparse.Namespace) -> int:
     except (EnvironmentBuildError, DatabaseInitError, ServerStartError, TrytonError, OSError) as error:
         print(f"tryton: {error}", file=sys.stderr)
         return 1
-    url = f"http://127.0.0.1:{arguments.port}"
+    url = f"{'http' if arguments.tls_dir is None else 'https'}://127.0.0.1:{arguments.port}"
     _result(arguments, {"url": url, "database": DATABASE, "credentials": str(home.credentials)})
     _progress(f"serving on {url}/{DATABASE}")
     sys.stdout.flush()
-    return become_server(home, arguments.port)
+    return become_server(home, arguments.port, arguments.tls_dir)
 
 
 def _parse() -> argparse.Namespace:
@@ -52,6 +52,7 @@ def _parse() -> argparse.Namespace:
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
         if name == "serve":
             command.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+            command.add_argument("--tls-dir", type=Path, help="directory with cert.pem and key.pem (default: no TLS)")
     return parser.parse_args()
 
 

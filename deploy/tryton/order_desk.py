@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -75,8 +76,10 @@ class _Customer:
 class OrderDesk:
     """A clerk's session. Use as an async context manager."""
 
-    def __init__(self, url: str, database: str, password: str, user: str = "order_clerk") -> None:
-        self.session = TrytonSession(TrytonLogin(url, database, user, password))
+    def __init__(
+        self, url: str, database: str, password: str, user: str = "order_clerk", trust: ssl.SSLContext | None = None
+    ) -> None:
+        self.session = TrytonSession(TrytonLogin(url, database, user, password, trust=trust))
         self._presses = Presses(self.session, PressPolicy())
 
     async def __aenter__(self) -> Self:

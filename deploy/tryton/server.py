@@ -40,8 +40,12 @@ def write_config(home: Home) -> None:
     )
 
 
-def command(home: Home, port: int) -> list[str]:
-    """The command line of the server on 127.0.0.1:``port``."""
+def command(home: Home, port: int, tls_dir: Path | None = None) -> list[str]:
+    """The command line of the server on 127.0.0.1:``port``, by TLS with the certificate of ``tls_dir``.
+
+    gunicorn reads the certificate for every connection, so that a new one needs no restart.
+    """
+    tls = [] if tls_dir is None else ["--certfile", str(tls_dir / "cert.pem"), "--keyfile", str(tls_dir / "key.pem")]
     return [
         str(home.script("gunicorn")),
         "--bind", f"127.0.0.1:{port}",
@@ -53,6 +57,7 @@ def command(home: Home, port: int) -> list[str]:
         "--graceful-timeout", "20",
         "--no-control-socket",
         "--log-level", "warning",
+        *tls,
         "trytond.application:app",
     ]  # fmt: skip
 
@@ -63,9 +68,9 @@ def environment(home: Home) -> dict[str, str]:
     return kept | {"TRYTOND_CONFIG": str(home.config), "TRYTOND_DATABASE_NAMES": DATABASE}
 
 
-def become_server(home: Home, port: int) -> NoReturn:
+def become_server(home: Home, port: int, tls_dir: Path | None) -> NoReturn:
     """Replace this process by the server, so that a supervisor's signals reach it directly."""
-    line = command(home, port)
+    line = command(home, port, tls_dir)
     # Left by one that was killed. Its number may belong to another process by now, and gunicorn would not start.
     (home.root / "trytond.pid").unlink(missing_ok=True)
     os.chdir(home.root)

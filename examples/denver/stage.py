@@ -18,6 +18,7 @@ from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.warp import MeshClock
 from gladhand.cli.ask import Orchestrator, orchestrator
 from gladhand.cli.home import Home
+from gladhand.cli.mesh.certificates import operator
 from gladhand.cli.mesh.state import MeshState
 from gladhand.client import channel
 from logistics.dispatch.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
@@ -48,19 +49,27 @@ class Stage:
 async def set_up(home: Home, mesh: MeshState) -> AsyncIterator[Stage]:
     """Connect to a mesh that is ready. Raises StartRefused, OSError, GladhandError."""
     async with AsyncExitStack() as stack:
+        own = operator(mesh)
+        trust = None if own is None else own.trusting()
         passwords = Credentials.load(home.data("tryton") / "credentials.json")
-        desk = await stack.enter_async_context(OrderDesk(mesh.url("tryton"), DATABASE, passwords.order_clerk))
+        desk = await stack.enter_async_context(
+            OrderDesk(mesh.url("tryton"), DATABASE, passwords.order_clerk, trust=trust)
+        )
         log = await stack.enter_async_context(connected(mesh.bus("gladhand-demo")))
         clock = MeshClock()
         await stack.enter_async_context(clock.following(JetStreamBus(log, clock)))
-        fleet = await stack.enter_async_context(channel(mesh.target("fleet_gateway"), dispatch_service_pb2.DESCRIPTOR))
+        fleet = await stack.enter_async_context(
+            channel(mesh.target("fleet_gateway"), dispatch_service_pb2.DESCRIPTOR, credentials=own)
+        )
         yield Stage(
             mesh=mesh,
             home=home,
-            orchestrator=await stack.enter_async_context(orchestrator(mesh.target("orchestrator"))),
+            orchestrator=await stack.enter_async_context(orchestrator(mesh.target("orchestrator"), own)),
             fleet=dispatch_service_pb2_grpc.DispatchServiceStub(fleet),
             desk=desk,
             log=log,
             clock=clock,
-            edge=await stack.enter_async_context(httpx.AsyncClient(base_url=mesh.url("edge_http"), timeout=_HTTP_S)),
+            edge=await stack.enter_async_context(
+                httpx.AsyncClient(base_url=mesh.url("edge_http"), timeout=_HTTP_S, verify=trust or True)
+            ),
         )

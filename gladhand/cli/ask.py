@@ -10,6 +10,7 @@ from gladhand.cli.failure import Exit, Failure
 from gladhand.cli.words import purchase_order, sale
 from gladhand.client import call, channel
 from gladhand.errors import NotFound
+from gladhand.security.credentials import Credentials
 from logistics.load.v1.load_pb2 import Load
 from logistics.orchestrator.v1 import orchestrator_service_pb2 as api
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as rpc
@@ -99,9 +100,9 @@ class Orchestrator:
 
 
 @asynccontextmanager
-async def orchestrator(target: str) -> AsyncIterator[Orchestrator]:
-    """A client of the orchestrator at `target`."""
-    async with channel(target, api.DESCRIPTOR) as opened:
+async def orchestrator(target: str, credentials: Credentials | None) -> AsyncIterator[Orchestrator]:
+    """A client of the orchestrator at `target`; None is for a mesh without TLS."""
+    async with channel(target, api.DESCRIPTOR, credentials=credentials) as opened:
         yield Orchestrator(rpc.OrchestratorServiceStub(opened))
 
 

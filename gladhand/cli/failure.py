@@ -87,7 +87,7 @@ def _known(error: Exception) -> Failure | None:
     from gladhand.cli.mesh.ports import NoPortError
     from gladhand.cli.mesh.start import AlreadyRunningError, MeshStartError
     from gladhand.contracts.image import ImageError
-    from gladhand.errors import GladhandError, NotFound, Unavailable
+    from gladhand.errors import GladhandError, NotFound, StartRefused, Unavailable
 
     match error:
         case ImageError():
@@ -98,6 +98,8 @@ def _known(error: Exception) -> Failure | None:
             return Failure(str(error), "read on: gladhand logs   then: gladhand up --detach")
         case NoPortError():
             return Failure(str(error), "free one of these ports, or stop another mesh: gladhand down")
+        case StartRefused():
+            return Failure(error.message)
         case NotFound():
             return Failure(str(error), "list what there is: gladhand orders list", Exit.NOT_FOUND)
         case Unavailable():

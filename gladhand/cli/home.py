@@ -54,6 +54,11 @@ class Home:
         """Ready files."""
         return self.root / "run"
 
+    @property
+    def secure(self) -> Path:
+        """Keys and certificates, for this user's eyes only."""
+        return self.root / "secure"
+
     def log(self, name: str) -> Path:
         """Where the process of that name writes."""
         return self.logs / f"{name}.log"

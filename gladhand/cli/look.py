@@ -14,6 +14,7 @@ from gladhand.bus.connection import ConnectionSettings, connected
 from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.warp import MeshClock
 from gladhand.cli import journey, words
+from gladhand.cli.mesh import certificates
 from gladhand.cli.mesh.probe import answers_http, serves_grpc
 from gladhand.cli.mesh.state import Condition, MeshState, ProcessState
 from gladhand.cli.output import as_dict, print_json, screen, table
@@ -28,16 +29,19 @@ _WELL = {Condition.READY, Condition.DONE}
 
 async def show_status(mesh: MeshState, as_json: bool) -> bool:
     """Show the mesh and ask each process whether it is well; whether all are."""
-    asked = {name: serves_grpc(mesh.target(name)) for name in _GRPC if name in mesh.processes}
-    erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/")
+    asked = {name: serves_grpc(mesh.target(name), name, mesh.secure) for name in _GRPC if name in mesh.processes}
+    erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/", mesh.secure)
+    ending = certificates.ends(mesh)
     *answers, erp_answers = await asyncio.gather(*asked.values(), erp)
     health = {**dict(zip(asked, answers, strict=True)), "tryton": erp_answers}
     streams, ahead = await _log(mesh.bus(first_connect=2.0))
     health["nats"] = bool(streams)
     well = mesh.ready and all(health.values()) and all(p.condition in _WELL for p in mesh.processes.values())
     if as_json:
-        document = {**mesh.to_json(), "health": health, "streams": streams, "clock_ahead_ms": ahead, "well": well}
-        print_json(document)
+        tls = {"on": mesh.secure is not None, "ends": {name: end.isoformat() for name, end in ending.items()}}
+        print_json({
+            **mesh.to_json(), "health": health, "streams": streams, "clock_ahead_ms": ahead, "tls": tls, "well": well,
+        })  # fmt: skip
         return well
     now = dt.datetime.now(dt.UTC)
     rows = [_process_row(process, health.get(process.name), now) for process in mesh.processes.values()]
@@ -48,8 +52,18 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     clock = f"{now + dt.timedelta(milliseconds=ahead):%Y-%m-%d %H:%M:%S} UTC"
     warped = f", {dt.timedelta(seconds=ahead // 1000)} ahead of this machine" if ahead else ""
     console.print(f"mesh {mesh.phase}, region {mesh.region}, its clock {clock}{warped}", highlight=False)
+    console.print(_tls(ending, now))
     console.print("logs: gladhand logs   stop: gladhand down", highlight=False)
     return well
+
+
+def _tls(ending: Mapping[str, dt.datetime], now: dt.datetime) -> str:
+    """What to say of TLS: when the first certificate ends. Certificates that are not replaced in time are a fault."""
+    if not ending:
+        return "[yellow]tls off: everybody on this machine can read and send everything[/]"
+    name, first = min(ending.items(), key=lambda each: each[1])
+    over = "" if first > now else "[red]over: [/]"
+    return f"tls on, mutual; {over}the first certificate ({name}) ends {first:%Y-%m-%d %H:%M} UTC"
 
 
 def _process_row(process: ProcessState, answers: bool | None, now: dt.datetime) -> tuple[object, ...]:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _EXITS = "Exit codes: 0 done, 1 failed or not all well, 2 wrong usage, 3 no mesh runs, 4 not found."
 
+_INSECURE = "--insecure: this mesh goes without TLS; everybody on this machine can read and send everything"
+
 app = typer.Typer(
     name="gladhand",
     no_args_is_help=True,
@@ -78,11 +80,12 @@ def _mesh(home: Path | None) -> MeshState:
 def _asked(home: Path | None, question: Callable[[Orchestrator], Awaitable[T]]) -> T:
     """Ask the orchestrator of the running mesh."""
     from gladhand.cli.ask import orchestrator
+    from gladhand.cli.mesh.certificates import operator
 
     mesh = _mesh(home)
 
     async def ask() -> T:
-        async with orchestrator(mesh.target("orchestrator")) as client:
+        async with orchestrator(mesh.target("orchestrator"), operator(mesh)) as client:
             return await question(client)
 
     return asyncio.run(ask())
@@ -93,16 +96,24 @@ def _asked(home: Path | None, question: Callable[[Orchestrator], Awaitable[T]]) 
 def up(
     home: Where = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Go without TLS: everybody on this machine can read and send everything.")
+    ] = False,
 ) -> None:
-    """Start the mesh: JetStream, Tryton and the four services, supervised and restarted."""
+    """Start the mesh: JetStream, Tryton and the four services, supervised and restarted.
+
+    The first start makes a certificate authority and certificates under the mesh's directory, in secure/.
+    """
     from gladhand.cli.mesh import start
     from gladhand.cli.mesh.state import Phase
     from gladhand.cli.output import screen
     from gladhand.cli.progress import MeshView
 
     place, console = Home.chosen(home), screen(stderr=True)
+    if insecure:
+        console.print(f"[yellow]WARNING: {_INSECURE}[/]", highlight=False)
     with MeshView(console) as view:
-        mesh = start.detach(place, view) if detach else start.serve(place, view)
+        mesh = (start.detach if detach else start.serve)(place, view, insecure=insecure)
     if detach:
         console.print("The mesh is ready. Look: gladhand status, gladhand logs   Stop: gladhand down", highlight=False)
     elif mesh.phase is not Phase.STOPPED:

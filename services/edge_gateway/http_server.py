@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -27,8 +28,8 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """One listening socket and the server on it. The socket is bound at once, so that its port is known."""
 
-    def __init__(self, app: Starlette, host: str, port: int, *, grace_s: float) -> None:
-        """Raises StartRefused where the port is taken."""
+    def __init__(self, app: Starlette, host: str, port: int, *, grace_s: float, tls: ssl.SSLContext | None) -> None:
+        """Raises StartRefused where the port is taken. `tls` makes it https."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms for an ACK.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -54,6 +55,7 @@ class HttpServer:
             backlog=_BACKLOG,
             # Trackers and proxies keep connections; closing them early races with their next report.
             timeout_keep_alive=75,
+            ssl_context_factory=None if tls is None else lambda *_: tls,
         )
         self._server = _Server(config)
 

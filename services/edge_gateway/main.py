@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from starlette.applications import Starlette
+
 from gladhand.bus.buckets import BucketSpec, open_bucket
 from gladhand.bus.request import Patience
 from gladhand.client import call, channel
 from gladhand.log.jetstream import JetStreamEventStore
 from gladhand.mesh import Joined, consuming, joined
+from gladhand.security.exposure import require_loopback
 from gladhand.server import ServiceProcess
 from logistics.dispatch.v1 import DispatchServiceStub, dispatch_service_pb2
 from logistics.edge.v1 import add_EdgeIngestServiceServicer_to_server
@@ -65,7 +68,19 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
         return found if detector.ready else [*found, "the log of loads is still being read"]
 
     app = build_app(intake, pods, in_hand, readiness=missing, most_bytes=settings.most_telemetry_bytes)
-    http = HttpServer(app, settings.http_host, settings.http_port, grace_s=settings.grace_s)
+    _add_http(process, app)
+
+
+def _add_http(process: ServiceProcess[EdgeSettings], app: Starlette) -> None:
+    """HTTPS for trackers and phones, which show no certificate; clear text only on loopback and where wanted."""
+    settings, own = process.settings, process.credentials
+    tls = None
+    if own is None:
+        require_loopback("GLADHAND_HTTP_HOST", settings.http_host)
+    else:
+        tls = own.for_https()
+        process.add_task("http certificates", own.renewing(tls))
+    http = HttpServer(app, settings.http_host, settings.http_port, grace_s=settings.grace_s, tls=tls)
     process.announce("http", http.port)
     process.add_task("http", http.run)
 
@@ -81,7 +96,9 @@ async def _desks(process: ServiceProcess[EdgeSettings], mesh: Joined) -> tuple[I
     )
     ledger = Ledger(await open_bucket(mesh.connection, keys, Patience(deadline=settings.publish_wait_s)))
     inbox = Inbox(mesh.bus, mesh.clock, settings.region)
-    fleet = await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR))
+    fleet = await process.enter(
+        channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR, credentials=process.credentials)
+    )
     pairings = FleetPairings(DispatchServiceStub(fleet), mesh.clock)
     intake = Intake(mesh.bus, inbox, ledger, pairings, rules, settings.region)
     documents = await mesh.bus.objects(_DOCUMENTS)
@@ -113,7 +130,8 @@ def _add_redelivery(
 
 async def _recorder(process: ServiceProcess[EdgeSettings]) -> Recorder:
     target = process.settings.orchestrator_target
-    orchestrator = OrchestratorServiceStub(await process.enter(channel(target, orchestrator_service_pb2.DESCRIPTOR)))
+    opened = channel(target, orchestrator_service_pb2.DESCRIPTOR, credentials=process.credentials)
+    orchestrator = OrchestratorServiceStub(await process.enter(opened))
 
     async def record(request: RecordProofOfDeliveryRequest) -> RecordProofOfDeliveryResponse:
         return await call(orchestrator.RecordProofOfDelivery(request))

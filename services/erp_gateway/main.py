@@ -10,6 +10,7 @@ from datetime import timedelta
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.mesh import consuming, joined
+from gladhand.security.credentials import Credentials
 from gladhand.server import ServiceProcess
 from logistics.erp.v1 import erp_gateway_service_pb2_grpc as erp_grpc
 from logistics.orchestrator.v1 import orchestrator_service_pb2
@@ -26,7 +27,7 @@ from services.erp_gateway.watcher import CursorStore, SalesWatcher
 
 
 @asynccontextmanager
-async def _adapter(settings: ErpSettings) -> AsyncIterator[TrytonAdapter]:
+async def _adapter(settings: ErpSettings, own: Credentials | None) -> AsyncIterator[TrytonAdapter]:
     adapter = TrytonAdapter(
         TrytonLogin(
             base_url=str(settings.tryton_url).rstrip("/"),
@@ -34,6 +35,7 @@ async def _adapter(settings: ErpSettings) -> AsyncIterator[TrytonAdapter]:
             user=settings.tryton_user,
             password=settings.tryton_password(),
             timeout_s=settings.tryton_timeout_s,
+            trust=None if own is None else own.trusting(),
         ),
         TrytonOptions(
             instance=settings.erp_instance,
@@ -53,10 +55,12 @@ async def build(process: ServiceProcess[ErpSettings]) -> None:
     settings = process.settings
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every poll
     mesh = await process.enter(joined(process.name, settings, part=REGISTRATION))
-    adapter = await process.enter(_adapter(settings))
+    adapter = await process.enter(_adapter(settings, process.credentials))
     cursors = CursorStore(await mesh.bus.key_value("CURSORS"), settings.erp_instance)
     feed = FeedOptions(interval_s=settings.poll_interval_s, settle_s=settings.settle_s)
-    orders = await process.enter(channel(settings.orchestrator_target, orchestrator_service_pb2.DESCRIPTOR))
+    orders = await process.enter(
+        channel(settings.orchestrator_target, orchestrator_service_pb2.DESCRIPTOR, credentials=process.credentials)
+    )
     submitter = SalesSubmitter(RemoteOrders(orchestrator_grpc.OrchestratorServiceStub(orders)), settings.erp_instance)
     await process.enter(consuming(mesh.bus, (submitter.subscription(settings.region),)))
     watcher = SalesWatcher(

@@ -40,8 +40,11 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
         # Else only the identity `mesh_setup` may: who makes a stream can have it copy another one.
         await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
     store = JetStreamEventStore(mesh.connection, source=process.name)
-    erp = GrpcErpGateway(await process.enter(channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR)))
-    fleet = GrpcFleetGateway(await process.enter(channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR)))
+    own = process.credentials
+    to_erp = channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR, credentials=own)
+    to_fleet = channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR, credentials=own)
+    erp = GrpcErpGateway(await process.enter(to_erp))
+    fleet = GrpcFleetGateway(await process.enter(to_fleet))
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     read_model = await process.enter(ReadModel.opened(settings.read_model_url))
 

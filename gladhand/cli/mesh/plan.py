@@ -30,6 +30,8 @@ class Step:
     ready_within_s: float = 60.0
     stop_within_s: float = 12.0
     address: str = ""
+    secure: Path | None = None
+    """The mesh's folder of certificates, where the process serves by TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,18 @@ class MeshPlan:
     steps: tuple[Step, ...]
 
 
-def mesh_plan(home: Home, root: Path, python: str, region: str, ports: Mapping[str, int]) -> MeshPlan:
-    """The plan of the whole mesh: JetStream, the ERP, and the four services in `root`."""
-    steps = (*_engine(home, python, ports), *_erp(home, python, ports), *_services(home, python, region, ports))
+def mesh_plan(
+    home: Home, root: Path, python: str, region: str, ports: Mapping[str, int], *, secure: Path | None
+) -> MeshPlan:
+    """The plan of the whole mesh: JetStream, the ERP, and the four services in `root`.
+
+    `secure` is the folder with a folder of certificates for each identity; None makes a mesh without TLS.
+    """
+    steps = (
+        *_engine(home, python, ports),
+        *_erp(home, python, ports, secure),
+        *_services(home, python, region, ports, secure),
+    )
     return MeshPlan(region, root, steps)
 
 
@@ -72,23 +83,30 @@ def _engine(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ..
     return nats, streams
 
 
-def _erp(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+def _erp(home: Home, python: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
     where = ("--home", str(home.data("tryton")), "--cache", str(home.cache / "tryton"))
-    url = f"http://127.0.0.1:{ports['tryton']}"
+    tls = () if secure is None else ("--tls-dir", str(secure / "tryton"))
+    url = _tryton_url(ports, secure)
     build = Step("tryton_build", (python, "-m", "deploy.tryton", "build", *where), once=True, ready_within_s=900.0)
     tryton = Step(
         "tryton",
-        (python, "-m", "deploy.tryton", "serve", *where, "--port", str(ports["tryton"])),
+        (python, "-m", "deploy.tryton", "serve", *where, "--port", str(ports["tryton"]), *tls),
         after=("tryton_build",),
         http=f"{url}/",
         ready_within_s=120.0,
         stop_within_s=25.0,
         address=url,
+        secure=secure,
     )
     return build, tryton
 
 
-def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
+def _services(home: Home, python: str, region: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
+    def tls(name: str) -> Mapping[str, str]:
+        if secure is None:
+            return {"GLADHAND_INSECURE": "true"}
+        return {"GLADHAND_TLS_DIR": str(secure / name), "GLADHAND_TOKEN_PORT": str(ports[f"{name}_token"])}
+
     def service(name: str, after: tuple[str, ...], own: Mapping[str, str], address: str = "") -> Step:
         return Step(
             name,
@@ -102,12 +120,14 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
                 "GLADHAND_READY_FILE": str(home.ready_file(name)),
                 "GLADHAND_DATA_DIR": str(home.data(name)),
                 "GLADHAND_CLOCK": "warp",
+                **tls(name),
                 **own,
             },
             after=after,
             ready_file=home.ready_file(name),
             grpc_port=ports[name],
             address=address or f"127.0.0.1:{ports[name]}",
+            secure=secure,
         )
 
     target = {name: f"127.0.0.1:{ports[name]}" for name in ("orchestrator", "erp_gateway", "fleet_gateway")}
@@ -126,7 +146,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
             ("streams", "tryton"),
             {
                 "GLADHAND_ERP_INSTANCE": ERP_INSTANCE,
-                "GLADHAND_TRYTON_URL": f"http://127.0.0.1:{ports['tryton']}",
+                "GLADHAND_TRYTON_URL": _tryton_url(ports, secure),
                 "GLADHAND_TRYTON_CREDENTIALS": str(home.data("tryton") / "credentials.json"),
                 "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
             },
@@ -149,9 +169,17 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int]) ->
                 "GLADHAND_FLEET_TARGET": target["fleet_gateway"],
                 "GLADHAND_HTTP_PORT": str(ports["edge_http"]),
             },
-            address=f"http://127.0.0.1:{ports['edge_http']}",
+            address=f"{_scheme(secure)}://127.0.0.1:{ports['edge_http']}",
         ),
     )
+
+
+def _tryton_url(ports: Mapping[str, int], secure: Path | None) -> str:
+    return f"{_scheme(secure)}://127.0.0.1:{ports['tryton']}"
+
+
+def _scheme(secure: Path | None) -> str:
+    return "http" if secure is None else "https"
 
 
 def _nats_url(ports: Mapping[str, int]) -> str:

@@ -17,8 +17,13 @@ USUAL: Final[Mapping[str, int]] = {
     "fleet_gateway": 7053,
     "edge_gateway": 7054,
     "edge_http": 5055,
+    "orchestrator_token": 7061,
+    "erp_gateway_token": 7062,
+    "fleet_gateway_token": 7063,
+    "edge_gateway_token": 7064,
 }
-"""All below the range from which systems take ports for outgoing connections. 5055 is where OsmAnd trackers report."""
+"""All below the range from which systems take ports for outgoing connections. 5055 is where OsmAnd trackers report;
+those that end in `token` are for callers who bring a token instead of a certificate."""
 
 _STEP: Final = 100
 _LAST: Final = 32_000

@@ -15,7 +15,7 @@ from typing import Final
 
 from gladhand.bus.identities import OPERATOR
 from gladhand.cli.home import VARIABLE, Home, clone_root
-from gladhand.cli.mesh import ports, state
+from gladhand.cli.mesh import certificates, ports, state
 from gladhand.cli.mesh.access import Access
 from gladhand.cli.mesh.child import trim
 from gladhand.cli.mesh.claims import claiming
@@ -39,10 +39,10 @@ class MeshStartError(Exception):
     """The mesh did not come up; the message says what was wrong and where to read on."""
 
 
-def serve(home: Home, told: Told = lambda _: None) -> MeshState:
-    """Run the mesh until SIGTERM, SIGINT or SIGHUP, and return its last state.
+def serve(home: Home, told: Told = lambda _: None, *, insecure: bool = False) -> MeshState:
+    """Run the mesh until SIGTERM, SIGINT or SIGHUP, and return its last state. `insecure` goes without TLS.
 
-    Raises AlreadyRunningError, NoPortError, OSError, StartRefused.
+    Raises AlreadyRunningError, NoPortError, StartRefused where the secure folder is not usable, OSError.
     """
     home.prepare()
     with _held(home), claiming() as claims:
@@ -52,15 +52,29 @@ def serve(home: Home, told: Told = lambda _: None) -> MeshState:
         own = Identity.of(os.getpid()) or Identity(os.getpid(), "")
         access = Access(home)
         access.prepare()
-        mesh = MeshState(own, REGION, taken, stamp(), credentials=str(access.credentials(OPERATOR)))
-        plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken)
+        secure = None if insecure else home.secure
+        if secure is not None:
+            certificates.provide(home)
+        mesh = MeshState(
+            own, REGION, taken, stamp(), credentials=str(access.credentials(OPERATOR)), secure_folder=str(secure or "")
+        )
+        plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken, secure=secure)
         for step in plan.steps:
             home.data(step.name).mkdir(parents=True, exist_ok=True)
-        asyncio.run(Supervisor(home, plan, mesh, told).run())
+        asyncio.run(_supervised(home, Supervisor(home, plan, mesh, told), secure))
         return mesh
 
 
-def detach(home: Home, told: Told = lambda _: None) -> MeshState:
+async def _supervised(home: Home, supervisor: Supervisor, secure: Path | None) -> None:
+    keeping = None if secure is None else asyncio.create_task(certificates.keep_fresh(home))
+    try:
+        await supervisor.run()
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+
+
+def detach(home: Home, told: Told = lambda _: None, *, insecure: bool = False) -> MeshState:
     """Start a supervisor of its own session and wait until its mesh is ready.
 
     Raises AlreadyRunningError; MeshStartError where it does not come up.
@@ -73,7 +87,7 @@ def detach(home: Home, told: Told = lambda _: None) -> MeshState:
     trim(log)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gladhand.cli.mesh.start"],
+            [sys.executable, "-m", "gladhand.cli.mesh.start", *(["insecure"] if insecure else [])],
             env={**os.environ, VARIABLE: str(home.root), "GLADHAND_CACHE": str(home.cache)},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -93,9 +107,15 @@ def _await_ready(home: Home, process: subprocess.Popen[bytes], log: Path, told: 
             if own.phase is Phase.READY:
                 return own
         if code is not None:
-            why = own.failure if own is not None and own.failure else f"the supervisor ended; its log: {log}"
+            why = own.failure if own is not None and own.failure else f"{_last_line(log)}; its log: {log}"
             raise MeshStartError(why)
         time.sleep(_POLL_S)
+
+
+def _last_line(log: Path) -> str:
+    """What a supervisor said that ended before it had a mesh: its complaint, without the time before it."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return lines[-1].partition(" ")[2] if lines else "the supervisor ended"
 
 
 def wait_ready(home: Home, told: Told = lambda _: None) -> MeshState:
@@ -150,11 +170,11 @@ def _held(home: Home) -> Iterator[None]:
         yield
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """What a detached supervisor runs."""
     try:
-        mesh = serve(Home.chosen())
-    except (AlreadyRunningError, ports.NoPortError, OSError, StartRefused) as error:
+        mesh = serve(Home.chosen(), insecure=arguments == ["insecure"])
+    except (AlreadyRunningError, ports.NoPortError, StartRefused, OSError) as error:
         print(f"{stamp()} {error}", file=sys.stderr)
         return 1
     print(f"{stamp()} {mesh.phase} {mesh.failure}", file=sys.stderr)
@@ -162,4 +182,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -67,6 +67,8 @@ class MeshState:
     processes: dict[str, ProcessState] = field(default_factory=dict)
     credentials: str = ""
     """The operator's credentials for the bus."""
+    secure_folder: str = ""
+    """Where its certificates are; empty where it goes without TLS."""
 
     @property
     def running(self) -> bool:
@@ -77,6 +79,11 @@ class MeshState:
     def ready(self) -> bool:
         """Whether everything was started and nothing was given up."""
         return self.phase is Phase.READY and self.running
+
+    @property
+    def secure(self) -> Path | None:
+        """Where its certificates are; None where it goes without TLS."""
+        return Path(self.secure_folder) if self.secure_folder else None
 
     def target(self, name: str) -> str:
         """The gRPC target of a service."""
@@ -96,7 +103,7 @@ class MeshState:
 
     def url(self, name: str) -> str:
         """The base URL of what speaks HTTP on the port of that name."""
-        return f"http://127.0.0.1:{self.ports[name]}"
+        return f"{'https' if self.secure_folder else 'http'}://127.0.0.1:{self.ports[name]}"
 
     def orphans(self) -> list[Identity]:
         """Processes that still run; with a dead supervisor nobody watches them."""

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import itertools
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -52,7 +53,10 @@ _READ_METHODS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TrytonLogin:
-    """Where the server is and who logs in. ``timeout_s`` bounds one call, from sending to the last byte."""
+    """Where the server is and who logs in. ``timeout_s`` bounds one call, from sending to the last byte.
+
+    ``trust`` says whose certificates an https server may show; None: those that this machine trusts.
+    """
 
     base_url: str
     database: str
@@ -60,6 +64,7 @@ class TrytonLogin:
     password: str
     language: str = "en"
     timeout_s: float = 60.0
+    trust: ssl.SSLContext | None = None
 
 
 class TrytonSession:
@@ -291,6 +296,7 @@ class TrytonSession:
                 limits=httpx.Limits(max_connections=4, max_keepalive_connections=4, keepalive_expiry=10.0),
                 timeout=httpx.Timeout(self._login.timeout_s, connect=5.0),
                 trust_env=False,
+                verify=self._login.trust or True,
             )
         return self._http
 

@@ -15,7 +15,8 @@ import buf.validate.validate_pb2  # noqa: F401 - the trial contract imports it
 from grpc_tools import protoc
 
 import logistics.contract.v1.method_pb2
-import logistics.contract.v1.sensitivity_pb2  # noqa: F401 - the trial contract imports it
+import logistics.contract.v1.sensitivity_pb2
+import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contract imports it
 from gladhand.calls import current_call
 
 HERE = Path(__file__).resolve().parent

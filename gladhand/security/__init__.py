@@ -1,0 +1,1 @@
+"""Who a process is, proven by certificate: names, certificates, a local authority, and credentials that renew."""
