@@ -19,6 +19,8 @@ from logistics.contract.v1 import policy as _policy  # noqa: F401
 __all__ = ["ImageError", "buf", "build", "load", "read"]
 
 _CONFIGURATION = "buf.yaml"
+_MOST_LINES = 10
+"""Of what buf complains about; an import that is missing fills hundreds."""
 
 
 class ImageError(Exception):
@@ -74,7 +76,13 @@ def buf() -> str:
 
 
 def _in_workspace(folder: Path) -> bool:
-    return any((place / _CONFIGURATION).exists() for place in (folder, *folder.parents))
+    """Whether the folder is a buf workspace or a module of one around it; a copy that lies within one is neither."""
+    root = next((place for place in (folder, *folder.parents) if (place / _CONFIGURATION).exists()), None)
+    if root is None or root == folder:
+        return root is not None
+    command = [buf(), "config", "ls-modules"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return any((root / module).resolve() == folder for module in done.stdout.splitlines())
 
 
 def _as_workspace(folder: Path, workspace: Path) -> None:
@@ -95,6 +103,11 @@ def _built(folder: Path, source: Path, *, with_positions: bool) -> bytes:
     command = [buf(), "build", str(source), *options, "-o", "-#format=binpb"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().replace(f"{source}/", "")
-        raise ImageError(f"{folder}: buf cannot build it:\n{said}")
+        said = [line.removeprefix(f"{source}/").removeprefix("own/") for line in done.stderr.decode().splitlines()]
+        more = [f"and {len(said) - _MOST_LINES} more lines like these"] if len(said) > _MOST_LINES else []
+        raise ImageError(
+            "\n".join(
+                [f"{folder}: buf cannot build it; give the folder where imports start:", *said[:_MOST_LINES], *more]
+            )
+        )
     return done.stdout

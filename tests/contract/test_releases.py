@@ -10,17 +10,18 @@ import pytest
 from typer.testing import CliRunner
 
 from gladhand.cli.main import app
-from gladhand.contracts import image, released
+from gladhand.contracts import changes, image, released
 from tests.contract.plugin.workspace import edited
 
 
 @pytest.fixture
 def proto(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the contract, in whose root the commands run."""
-    shutil.copy(repository / "buf.yaml", tmp_path)
+    clone = tmp_path / "clone"
     for folder in ("proto", "third_party"):
-        shutil.copytree(repository / folder, tmp_path / folder)
-    monkeypatch.chdir(tmp_path)
+        shutil.copytree(repository / folder, clone / folder)
+    shutil.copy(repository / "buf.yaml", clone)
+    monkeypatch.chdir(clone)
     return Path("proto")
 
 
@@ -107,11 +108,11 @@ def test_additions_break_nobody(proto: Path) -> None:
     assert "logistics.type.v1.Address.floor" in added
 
 
-def test_a_copy_of_the_protos_alone_is_a_contract_too(repository: Path, tmp_path: Path) -> None:
-    shutil.copytree(repository / "proto", tmp_path / "copy")
-    code, told, _ = run("diff", repository / "proto", tmp_path / "copy")
-    assert code == 0
-    assert told.endswith("nothing changed\n")
+@pytest.mark.parametrize("place", ["../copy", "copy", "proto/copy"])
+def test_a_copy_of_the_protos_alone_is_a_contract_too_wherever_it_lies(proto: Path, place: str) -> None:
+    ours = image.load(proto)
+    shutil.copytree(proto, place)
+    assert changes.compare(ours, image.load(Path(place))) == ()
 
 
 @pytest.mark.parametrize(
@@ -135,8 +136,16 @@ def test_a_folder_that_buf_cannot_build_is_told_with_what_buf_says(tmp_path: Pat
     (tmp_path / "broken.proto").write_text('syntax = "proto3";\nmessage Broken {\n  Unknown field = 1;\n}\n')
     code, _, told = run("diff", tmp_path, tmp_path)
     assert code == 1
-    assert f"{tmp_path}: buf cannot build it:" in told
+    assert f"{tmp_path}: buf cannot build it; give the folder where imports start:" in told
     assert "broken.proto:3:3" in told
+
+
+def test_of_many_complaints_of_buf_the_first_are_told(tmp_path: Path) -> None:
+    fields = "".join(f"  Unknown field_{number} = {number};\n" for number in range(1, 40))
+    (tmp_path / "broken.proto").write_text(f'syntax = "proto3";\nmessage Broken {{\n{fields}}}\n')
+    with pytest.raises(image.ImageError, match="and 29 more lines like these") as told:
+        image.load(tmp_path)
+    assert len(str(told.value).splitlines()) == 12
 
 
 def test_versions_are_ordered_by_number(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What the plugin says about itself: its procedures, rules and category (pure).
 
-buf asks for these six times for each module that it checks. They are written by hand, because the protobuf library takes a tenth of a
+buf asks for these six times for each module that it checks. They are written by hand, because protobuf takes a tenth of a
 second to import, which would be most of the time of a check.
 """
 
