@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from nats.aio.client import Client
 
@@ -52,6 +53,7 @@ async def joined(
             settings.monitoring_url,
             replicas=settings.replicas,
             allow_unsynced=settings.allow_unsynced,
+            ca=_authority(settings),
         )
         async with _on_time(connection, settings, patience) as place, _shown(place, settings, part):
             yield place
@@ -86,8 +88,15 @@ async def consuming(bus: Bus, subscriptions: Iterable[Subscription]) -> AsyncIte
 
 def _connection(name: str, settings: Settings) -> AbstractAsyncContextManager[Client]:
     return connected(
-        ConnectionSettings(servers=settings.nats_servers, name=name, credentials=settings.nats_credentials)
+        ConnectionSettings(
+            servers=settings.nats_servers, name=name, credentials=settings.nats_credentials, ca=_authority(settings)
+        )
     )
+
+
+def _authority(settings: Settings) -> Path | None:
+    """Whose word counts for the certificate of NATS: the authority that also vouches for the services."""
+    return None if settings.tls_dir is None else settings.tls_dir / "ca.pem"
 
 
 @asynccontextmanager

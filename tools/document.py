@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from gladhand.contracts import released
 from gladhand.contracts.lifecycles import lifecycles
 from gladhand.contracts.mermaid import page
-from tools.check_contract import released_images
 from tools.generate import build_image
 from tools.reference.asyncapi import asyncapi_yaml
 from tools.reference.contract import Contract
@@ -35,7 +35,7 @@ def read() -> Contract:
 
 def pages(contract: Contract) -> dict[str, str]:
     """Returns every page by the name of its file."""
-    images = released_images()
+    images = released.images(Path("proto/released"))
     version = images[-1].stem.removeprefix("v") if images else "0.0.0"
     return {
         "README.md": index_page(contract),

@@ -92,13 +92,14 @@ class MeshState:
     @property
     def nats_url(self) -> str:
         """Where clients reach JetStream."""
-        return f"nats://127.0.0.1:{self.ports['nats']}"
+        return f"{'tls' if self.secure_folder else 'nats'}://127.0.0.1:{self.ports['nats']}"
 
     def bus(self, name: str = "gladhand-cli", first_connect: float = 15.0) -> ConnectionSettings:
         """How the command line joins the bus; `first_connect` in seconds."""
         credentials = Path(self.credentials) if self.credentials else None
+        authority = None if self.secure is None else self.secure / "ca.pem"
         return ConnectionSettings(
-            servers=(self.nats_url,), name=name, credentials=credentials, first_connect=first_connect
+            servers=(self.nats_url,), name=name, credentials=credentials, ca=authority, first_connect=first_connect
         )
 
     def url(self, name: str) -> str:
