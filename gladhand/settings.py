@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         "nats://127.0.0.1:4222", description="one or more URLs, comma between, for example nats://127.0.0.1:4222"
     )
     nats_credentials: Path | None = Field(
-        None, description="the path of this identity's seed file, for example .gladhand/secure/nats/orchestrator.nk"
+        None, description="the path of this identity's seed file, for example .gladhand/secure/bus/orchestrator.nk"
     )
     monitoring_url: Annotated[str, _one_of("http", "https")] | None = Field(
         None, description="the HTTP address of nats-server's monitoring, for example http://127.0.0.1:8222"

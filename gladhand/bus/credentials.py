@@ -34,7 +34,7 @@ class Credentials:
     @classmethod
     def read(cls, file: Path) -> Self:
         """Return the credentials in a file. Raises SettingsError, in one line, where there are none."""
-        remedy = "give the path of a seed file, for example .gladhand/secure/nats/orchestrator.nk"
+        remedy = "give the path of a seed file, for example .gladhand/secure/bus/orchestrator.nk"
         try:
             text = file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
 """Who may do what on the bus of a local mesh: credentials and the server's authorization, made from the contract.
 
-Everything is under `<home>/secure/nats`: a seed file for each identity, the readers that were created, and the file
+Everything is under `<home>/secure/bus`: a seed file for each identity, the readers that were created, and the file
 that nats-server includes. Making it again changes nothing but what the contract changed.
 """
 
@@ -19,6 +19,7 @@ from gladhand.bus.permissions import BusPolicy, Rights, policies_of, rights_of
 from gladhand.bus.streams import standard_streams
 from gladhand.cli.home import Home
 from gladhand.errors import InvalidArgument
+from gladhand.security.authority import private_folder
 from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.edge.v1 import edge_ingest_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
@@ -54,7 +55,8 @@ class Access:
     """The bus credentials of one home."""
 
     def __init__(self, home: Home) -> None:
-        self._folder = home.root / "secure" / "nats"
+        self._secure = home.secure
+        self._folder = home.secure / "bus"
 
     @property
     def authorization(self) -> Path:
@@ -124,6 +126,7 @@ class Access:
         return [*policies_of(_SERVICES, {"erp_instance": ERP_INSTANCE}), operator(_STREAMS)]
 
     def _write(self, readers: Mapping[str, Sequence[str]]) -> None:
+        private_folder(self._secure)
         rights = self.rights(readers)
         first = rights_of(setup(), _STREAMS)
         keys = {each.identity: issue(self._folder, each.identity).public_key() for each in (*rights, first)}
