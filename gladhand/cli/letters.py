@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from gladhand.bus.connection import ConnectionSettings, connected
 from gladhand.bus.deadletters import DeadLetter, DeadLetters
 from gladhand.bus.jetstream import JetStreamBus
+from gladhand.cli.contents import shown
 from gladhand.cli.failure import Exit, Failure
 from gladhand.cli.output import print_json, screen, table
 from gladhand.clock import SystemClock
@@ -23,7 +25,7 @@ async def show_all(bus: ConnectionSettings, consumer: str | None, limit: int, as
     async with _letters(bus) as letters:
         found, count = await letters.newest(limit, consumer)
     if as_json:
-        print_json([_as_dict(letter, whole=False) for letter in found])
+        print_json([view(letter, whole=False) for letter in found])
         if count > len(found):
             print(how_many(len(found), count), file=sys.stderr)
         return
@@ -44,11 +46,11 @@ def how_many(shown: int, count: int) -> str:
     return f"{shown} of {count}" + (f"; -n {count} shows all" if shown < count else "")
 
 
-async def show_one(bus: ConnectionSettings, letter_id: int, as_json: bool) -> None:
-    """Show one with its headers and content. Raises Failure where it is not there."""
+async def show_one(bus: ConnectionSettings, letter_id: int, as_json: bool, raw: bool = False) -> None:
+    """Show one with its headers and content, masked; `raw` adds it as it is. Raises Failure where it is not there."""
     async with _letters(bus) as letters:
         letter = await _get(letters, letter_id)
-    fields = _as_dict(letter, whole=True)
+    fields = view(letter, whole=True, raw=raw)
     if as_json:
         print_json(fields)
         return
@@ -65,7 +67,7 @@ async def replay(bus: ConnectionSettings, numbers: Sequence[int], as_json: bool)
             if not as_json:
                 print(f"letter {number} went back to {done[-1].consumer}")
     if as_json:
-        print_json([_as_dict(letter, whole=False) for letter in done])
+        print_json([view(letter, whole=False) for letter in done])
 
 
 async def _check_all(letters: DeadLetters, numbers: Sequence[int]) -> None:
@@ -96,7 +98,8 @@ async def _letters(bus: ConnectionSettings) -> AsyncIterator[DeadLetters]:
         yield DeadLetters(JetStreamBus(connection, SystemClock()), JetStreamEventStore(connection, source="cli"))
 
 
-def _as_dict(letter: DeadLetter, *, whole: bool) -> dict[str, Any]:
+def view(letter: DeadLetter, *, whole: bool, raw: bool = False) -> dict[str, Any]:
+    """Return a letter as it is shown, its message masked; `raw` adds the message as it is."""
     fields: dict[str, Any] = {
         "letter": letter.letter_id,
         "consumer": letter.consumer,
@@ -113,8 +116,13 @@ def _as_dict(letter: DeadLetter, *, whole: bool) -> dict[str, Any]:
     }
     if whole:
         fields["headers"] = dict(letter.headers)
-        try:
-            fields["payload"] = letter.payload.decode("ascii")
-        except UnicodeDecodeError:
+        content = shown(letter.subject, letter.payload)
+        if content is not None:
+            fields["message"] = content
+        else:
+            # As it came from outside, so nobody can tell what in it is personal.
+            fields["bytes"] = len(letter.payload)
+            fields["sha256"] = hashlib.sha256(letter.payload).hexdigest()
+        if raw:
             fields["payload_base64"] = base64.b64encode(letter.payload).decode()
     return fields

@@ -256,12 +256,15 @@ def letters_list(
 @letters_app.command("show")
 @told_plainly
 def letters_show(
-    letter: Annotated[int, typer.Argument(help="Number of the letter.")], home: Where = None, as_json: AsJson = False
+    letter: Annotated[int, typer.Argument(help="Number of the letter.")],
+    home: Where = None,
+    as_json: AsJson = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Add the message as it is, personal data and all.")] = False,
 ) -> None:
-    """Show one dead letter with its message."""
+    """Show one dead letter with its message, what is personal blotted out."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json))
+    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json, raw))
 
 
 @letters_app.command("replay", epilog="Examples: gladhand dead-letters replay 3; gladhand dead-letters replay 3 4 5")
