@@ -45,13 +45,16 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 
 # ---- contract ----------------------------------------------------------------------------------------------------
 
-.PHONY: gen release
+.PHONY: gen release corpus
 gen: $(VENV)/.dev ## generate gen/python and docs/contract from proto/
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m tools.document
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
 	@$(BIN)/gladhand contracts release $(VERSION)
+
+corpus: $(VENV)/.dev ## add what the golden corpus of $(VERSION) lacks; nothing that exists is rewritten
+	@$(BIN)/python -m tools.corpus $(VERSION)
 
 # ---- run ---------------------------------------------------------------------------------------------------------
 
