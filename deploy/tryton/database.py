@@ -20,6 +20,7 @@ from deploy.tryton.environment import Progress, ensure_environment
 from deploy.tryton.layout import ADMIN_EMAIL, DATABASE, MODULES, Home
 from deploy.tryton.seed import seed
 from deploy.tryton.server import Server, write_config
+from gladhand.security.authority import Authority
 
 
 class DatabaseInitError(Exception):
@@ -64,8 +65,8 @@ def _build_template(home: Home, template: Path, today: dt.date, progress: Progre
         _initialise(building, passwords.admin)
         progress(f"database initialised in {time.monotonic() - started:.1f} s")
         started = time.monotonic()
-        with Server(building) as server:
-            asyncio.run(seed(server.url, DATABASE, passwords, today))
+        with Server(building, tls_dir=_passing_certificate(building)) as server:
+            asyncio.run(seed(server.url, DATABASE, passwords, today, server.trust()))
             finished = building.root / "template"
             finished.mkdir()
             _snapshot(building.database, finished / f"{DATABASE}.sqlite")
@@ -73,6 +74,13 @@ def _build_template(home: Home, template: Path, today: dt.date, progress: Progre
         passwords.save(finished / "credentials.json")
         shutil.rmtree(template, ignore_errors=True)
         finished.rename(template)
+
+
+def _passing_certificate(home: Home) -> Path:
+    """A certificate for as long as the template is built: it is made before a mesh has its own."""
+    now, folder = dt.datetime.now(dt.UTC), home.root / "secure"
+    Authority.opened(folder, now).provide(("tryton",), now)
+    return folder / "tryton"
 
 
 def _initialise(home: Home, admin_password: str) -> None:

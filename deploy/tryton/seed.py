@@ -6,6 +6,7 @@ Order of steps and wizard protocol: ERP reference A.2. Runs once per template, o
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 
 from deploy.tryton.credentials import Credentials
 from deploy.tryton.seed_goods import seed_products, seed_stock, seed_warehouses
@@ -14,9 +15,12 @@ from deploy.tryton.seed_parties import seed_customers, seed_users
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession
 
 
-async def seed(url: str, database: str, passwords: Credentials, today: dt.date) -> None:
-    """Seed ``database`` at ``url``. Raises a ``TrytonError`` as soon as the server refuses something."""
-    async with TrytonSession(TrytonLogin(url, database, "admin", passwords.admin)) as session:
+async def seed(url: str, database: str, passwords: Credentials, today: dt.date, trust: ssl.SSLContext | None) -> None:
+    """Seed ``database`` at ``url``, which shows a certificate that ``trust`` vouches for.
+
+    Raises a ``TrytonError`` as soon as the server refuses something.
+    """
+    async with TrytonSession(TrytonLogin(url, database, "admin", passwords.admin, trust=trust)) as session:
         company = await seed_company(session)
         ledger = await seed_ledger(session, company, today)
         warehouses = await seed_warehouses(session, company)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -80,8 +81,15 @@ def become_server(home: Home, port: int, tls_dir: Path | None) -> NoReturn:
 class Server:
     """A server for the length of a ``with`` block, ready when the block is entered. Used to seed and in tests."""
 
-    def __init__(self, home: Home, port: int | None = None, extra_environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        port: int | None = None,
+        extra_environment: Mapping[str, str] | None = None,
+        tls_dir: Path | None = None,
+    ) -> None:
         self._home = home
+        self._tls_dir = tls_dir
         self.port = port or free_port()
         self._extra = dict(extra_environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -89,7 +97,11 @@ class Server:
     @property
     def url(self) -> str:
         """Base URL, without a trailing slash."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls_dir is None else 'https'}://127.0.0.1:{self.port}"
+
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client needs to know the server by; None without TLS."""
+        return None if self._tls_dir is None else ssl.create_default_context(cafile=self._tls_dir / "ca.pem")
 
     @property
     def pid(self) -> int:
@@ -100,10 +112,11 @@ class Server:
 
     def start(self) -> None:
         """Start and wait until the port accepts connections. Raises ``ServerStartError``."""
+        line = command(self._home, self.port, self._tls_dir)
         with self._home.log.open("ab") as log:
             self._process = subprocess.Popen(
                 # on a leash: it ends with this process, even where that is killed
-                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command(self._home, self.port)],
+                [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *line],
                 cwd=self._home.root,
                 env=environment(self._home) | self._extra,
                 stdin=subprocess.DEVNULL,
@@ -112,7 +125,8 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not _accepts(self.port):
+        trust = self.trust()
+        while not _accepts(self.port, trust):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise ServerStartError(f"Tryton did not start on port {self.port}:\n{_tail(self._home.log)}")
@@ -156,10 +170,13 @@ def free_port() -> int:
         return port
 
 
-def _accepts(port: int) -> bool:
+def _accepts(port: int, trust: ssl.SSLContext | None) -> bool:
     """Whether an HTTP answer comes back. The port alone is open before the worker has loaded the application."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5.0) as connection:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5.0) as plain,
+            plain if trust is None else trust.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
             connection.settimeout(30.0)
             connection.sendall(b"OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return connection.recv(5) == b"HTTP/"

@@ -70,16 +70,13 @@ class KeyPair:
 def make_authority(now: datetime, trust_domain: str = TRUST_DOMAIN, life: timedelta = AUTHORITY_LIFE) -> KeyPair:
     """Make an authority. Where somebody trusts it beyond the mesh it still cannot vouch for other hosts' names.
 
-    Addresses are not constrained: BoringSSL, and with it gRPC, refuses a chain that does.
+    Only DNS names are constrained. BoringSSL, and with it gRPC, refuses a chain that constrains addresses, and others
+    one that constrains URIs.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = authority_name(trust_domain)
     constraints = x509.NameConstraints(
-        permitted_subtrees=[
-            x509.DNSName("localhost"),
-            x509.DNSName(trust_domain),
-            x509.UniformResourceIdentifier(trust_domain),
-        ],
+        permitted_subtrees=[x509.DNSName("localhost"), x509.DNSName(trust_domain)],
         excluded_subtrees=None,
     )
     builder = (

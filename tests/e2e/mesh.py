@@ -6,12 +6,16 @@ import base64
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,22 @@ class Mesh:
     def ports(self) -> dict[str, int]:
         return dict(self.state["ports"])
 
+    @property
+    def authority(self) -> Path:
+        """The certificate of the mesh's own authority."""
+        return self.home / "secure" / "ca.pem"
+
+    def shown_on(self, name: str) -> int:
+        """The serial number of the certificate that a new connection to the port of that name sees."""
+        trust, own = ssl.create_default_context(cafile=self.authority), self.home / "secure" / "operator"
+        trust.load_cert_chain(own / "cert.pem", own / "key.pem")
+        trust.set_alpn_protocols(["h2", "http/1.1"])
+        with (
+            socket.create_connection(("127.0.0.1", self.ports[name]), timeout=10) as plain,
+            trust.wrap_socket(plain, server_hostname="localhost") as secured,
+        ):
+            return x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"").serial_number
+
     def kill_everything(self) -> None:
         """SIGKILL to the supervisor first, so that it restarts nothing, then to the group of each process."""
         state = self.state
@@ -88,8 +108,9 @@ def kill_group(pid: int) -> None:
 class PlainTryton:
     """Tryton's JSON-RPC as its documentation has it, with nothing of ours in between."""
 
-    def __init__(self, url: str, user: str, password: str) -> None:
+    def __init__(self, url: str, user: str, password: str, authority: Path) -> None:
         self._url = f"{url}/erp/rpc/"
+        self._trust = ssl.create_default_context(cafile=authority)
         answer = self._post("common.db.login", [user, {"password": password}, "en"], {})
         session = base64.b64encode(f"{user}:{answer[0]}:{answer[1]}".encode()).decode()
         self._headers = {"Authorization": f"Session {session}"}
@@ -103,7 +124,7 @@ class PlainTryton:
     def _post(self, method: str, params: list[Any], headers: dict[str, str]) -> Any:
         body = json.dumps({"id": 1, "method": method, "params": params}).encode()
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json", **headers})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=30, context=self._trust) as answer:
             found = json.loads(answer.read())
         if isinstance(found, dict):
             assert not found.get("error"), found["error"]

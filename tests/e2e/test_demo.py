@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc_requests import Client
 
+from gladhand.security.authority import write_private
+from gladhand.security.certificates import KeyPair, issue
 from tests.e2e.mesh import Done, Mesh, PlainTryton, kill_group
 
 pytestmark = [pytest.mark.tryton, pytest.mark.timeout(600)]
@@ -38,7 +44,7 @@ def demo(mesh: Mesh) -> Done:
 @pytest.fixture(scope="module")
 def erp(mesh: Mesh, demo: Done) -> PlainTryton:
     password = json.loads((mesh.home / "data" / "tryton" / "credentials.json").read_text())["admin"]
-    return PlainTryton(f"http://127.0.0.1:{mesh.ports['tryton']}", "admin", password)
+    return PlainTryton(f"https://127.0.0.1:{mesh.ports['tryton']}", "admin", password, mesh.authority)
 
 
 def test_every_order_ends_in_one_invoice_or_a_named_refusal(demo: Done) -> None:
@@ -79,13 +85,53 @@ def test_a_plain_client_of_tryton_sees_what_was_accepted_and_nothing_for_the_ref
 
 
 def test_a_client_that_is_not_ours_works_by_reflection(demo: Done, mesh: Mesh) -> None:
-    client = Client(f"127.0.0.1:{mesh.ports['orchestrator']}")
+    own = mesh.home / "secure" / "operator"
+    shown = {
+        "root_certificates": (own / "ca.pem").read_bytes(),
+        "private_key": (own / "key.pem").read_bytes(),
+        "certificate_chain": (own / "cert.pem").read_bytes(),
+    }
+    client = Client(f"127.0.0.1:{mesh.ports['orchestrator']}", ssl=True, credentials=shown)
     service: Any = client.service("logistics.orchestrator.v1.OrchestratorService")
     listed = service.ListOrders({"page_size": 50})["orders"]
     assert len(listed) == ORDERS
     told = demo.json()["invoices"][0]
     order = service.GetOrder({"order_id": told["order_id"]})["order"]
     assert told["erp_order"] in {reference["value"] for reference in order["references"]}
+
+
+def test_nothing_of_ours_answers_in_clear_text(demo: Done, mesh: Mesh) -> None:
+    for name, port in mesh.ports.items():
+        if name.startswith("nats"):
+            continue
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert not plain.recv(64).startswith((b"HTTP/", b"\0\0")), f"{name} speaks clear text"
+
+
+def test_the_secure_folder_is_for_its_owner_alone(demo: Done, mesh: Mesh) -> None:
+    folder = mesh.authority.parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [each for each in folder.rglob("*") if stat.S_IMODE(each.stat().st_mode) & 0o077] == []
+
+
+def test_a_running_mesh_takes_up_new_certificates(demo: Done, mesh: Mesh) -> None:
+    folder = mesh.authority.parent
+    authority = KeyPair.parse((folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes())
+    served_by = {
+        "edge_gateway": ("edge_http", "edge_gateway", "edge_gateway_token"),
+        "orchestrator": ("orchestrator_token",),
+        "tryton": ("tryton",),
+    }
+    for identity, names in served_by.items():
+        fresh = issue(authority, identity, datetime.now(UTC))
+        write_private(folder / identity, {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
+        for name in names:
+            deadline = time.monotonic() + 30
+            while mesh.shown_on(name) != fresh.certificate.serial_number:
+                assert time.monotonic() < deadline, f"{name} still shows the old certificate"
+    assert mesh.gladhand("status").code == 0
+    assert mesh.gladhand("orders", "list").code == 0
 
 
 def test_twenty_lines_and_the_contracts_alone_print_the_events(
@@ -176,7 +222,7 @@ def test_after_killing_every_process_a_second_run_ends_the_same(moment: str, tmp
         assert (account["orders"], account["invoiced"], account["rejected"]) == (ORDERS, ORDERS - 1, 1)
         assert (account["duplicates_posted"], account["lost"]) == (0, 0)
         password = json.loads((mesh.home / "data" / "tryton" / "credentials.json").read_text())["admin"]
-        plain = PlainTryton(f"http://127.0.0.1:{mesh.ports['tryton']}", "admin", password)
+        plain = PlainTryton(f"https://127.0.0.1:{mesh.ports['tryton']}", "admin", password, mesh.authority)
         posted = plain.search_read("account.invoice", [["state", "=", "posted"], ["type", "=", "out"]], ["number"])
         assert sorted(each["number"] for each in posted) == sorted(e["erp_invoice"] for e in account["invoices"])
     finally:
