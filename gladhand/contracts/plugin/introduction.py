@@ -1,7 +1,7 @@
 """What the plugin says about itself: its procedures, rules and category (pure).
 
-buf asks for these six times for each module that it checks. They are written by hand, because protobuf takes a tenth of a
-second to import, which would be most of the time of a check.
+buf asks for these six times for each module that it checks. They are written by hand, because protobuf takes a tenth of
+a second to import, which would be most of the time of a check.
 """
 
 from __future__ import annotations
