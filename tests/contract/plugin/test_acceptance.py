@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -29,65 +30,78 @@ EDGE = """      {
         to: ["ORDER_STATE_REJECTED"]
       },
 """
-REMARK = "string city = 2 [(buf.validate.field).string.max_len = 100]"
+LENGTH = "(buf.validate.field).string.max_len"
+CITY = """  // City or town. Unset where none is known.
+  string city = 2 [(buf.validate.field).string.max_len = 100];
+"""
 
 
-@pytest.fixture
-def proto(repository: Path, tmp_path: Path) -> Path:
+class Harm(NamedTuple):
+    """What is changed in a file, what has to be pointed at there and what has to be said."""
+
+    file: str
+    edits: dict[str, str]
+    at: str
+    says: str
+
+
+HARMFUL = {
+    "an edge": Harm(
+        ORDER, {EDGE: ""}, VALIDATING, "ORDER_STATE_VALIDATING no longer goes to ORDER_STATE_REJECTED by rejected"
+    ),
+    "a rule": Harm(
+        PLACE,
+        {f"subdivision = 3 [{LENGTH} = 100": f"subdivision = 3 [{LENGTH} = 50"},
+        f"{LENGTH} = 50",
+        "logistics.type.v1.Address.subdivision: max_len was 100 and is 50",
+    ),
+    "a scope": Harm(
+        SERVICE,
+        {'scopes: ["orders.write"]': 'scopes: ["orders.write", "orders.admin"]'},
+        "scopes: [",
+        "OrchestratorService/SubmitOrder opens to the scope orders.admin too",
+    ),
+    "a field": Harm(
+        PLACE,
+        {CITY: ""},
+        "message Address",
+        'Previously present field "2" with name "city" on message "Address" was deleted.',
+    ),
+    "a subject": Harm(
+        ORDER_EVENT,
+        {'token: "released"': 'token: "freed"'},
+        'token: "freed"',
+        "the subject of logistics.order.v1.OrderReleased ended with released and ends with freed",
+    ),
+}
+
+
+def copy(repository: Path, folder: Path) -> Path:
     """A copy of the contract, of its released images and of what it imports."""
-    shutil.copy(repository / "buf.yaml", tmp_path)
-    for folder in ("proto", "third_party"):
-        shutil.copytree(repository / folder, tmp_path / folder)
-    return tmp_path / "proto"
+    shutil.copy(repository / "buf.yaml", folder)
+    for name in ("proto", "third_party"):
+        shutil.copytree(repository / name, folder / name)
+    return folder / "proto"
 
 
-def test_the_contract_as_it_stands_passes(proto: Path) -> None:
-    assert list(complaints(proto)) == []
+@pytest.fixture(scope="module")
+def broken(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A copy that is broken in every way, and the lines that the checks print about it."""
+    proto = copy(repository, tmp_path_factory.mktemp("broken"))
+    for harm in HARMFUL.values():
+        path = proto / harm.file
+        path.write_text(edited(harm.edits, path.read_text(encoding="utf-8")), encoding="utf-8")
+    return proto, [line for complaint in complaints(proto) for line in complaint.splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("file", "edits", "at", "says"),
-    [
-        (
-            ORDER,
-            {EDGE: ""},
-            VALIDATING,
-            "ORDER_STATE_VALIDATING no longer goes to ORDER_STATE_REJECTED by rejected",
-        ),
-        (
-            PLACE,
-            {REMARK: REMARK.replace("100", "50")},
-            "(buf.validate.field).string.max_len = 50",
-            "logistics.type.v1.Address.city: max_len was 100 and is 50",
-        ),
-        (
-            SERVICE,
-            {'scopes: ["orders.write"]': 'scopes: ["orders.write", "orders.admin"]'},
-            "scopes: [",
-            "OrchestratorService/SubmitOrder opens to the scope orders.admin too",
-        ),
-        (
-            PLACE,
-            {f"  // City or town. Unset where none is known.\n  {REMARK};\n": ""},
-            "message Address",
-            'Previously present field "2" with name "city" on message "Address" was deleted.',
-        ),
-        (
-            ORDER_EVENT,
-            {'token: "released"': 'token: "freed"'},
-            'token: "freed"',
-            "the subject of logistics.order.v1.OrderReleased ended with released and ends with freed",
-        ),
-    ],
-    ids=["an edge", "a rule", "a scope", "a field", "a subject"],
-)
-def test_breaking_it_fails_with_file_line_and_a_sentence(
-    proto: Path, file: str, edits: dict[str, str], at: str, says: str
-) -> None:
-    path = proto / file
-    source = edited(edits, path.read_text(encoding="utf-8"))
-    path.write_text(source, encoding="utf-8")
-    line, column = position(source, at)
-    told = [told for complaint in complaints(proto) for told in complaint.splitlines() if says in told]
+def test_the_contract_as_it_stands_passes(repository: Path, tmp_path: Path) -> None:
+    assert list(complaints(copy(repository, tmp_path))) == []
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_breaking_it_fails_with_file_line_and_a_sentence(name: str, broken: tuple[Path, list[str]]) -> None:
+    harm, (proto, lines) = HARMFUL[name], broken
+    line, column = position((proto / harm.file).read_text(encoding="utf-8"), harm.at)
+    told = [told for told in lines if harm.says in told]
     assert told, "nothing was told"
-    assert all(sentence.startswith(f"proto/{file}:{line}:{column}:") for sentence in told), told
+    assert all(sentence.startswith(f"proto/{harm.file}:{line}:{column}:") for sentence in told), told
