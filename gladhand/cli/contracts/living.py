@@ -48,7 +48,7 @@ def show_live(live: Live, releases: Mapping[str, str], now: dt.datetime, *, as_j
     for broken in live.unreadable:
         console.print(f"[red]not readable[/]: {escape(broken.key)} in bucket REGISTRY: {escape(broken.why)}")
     contracts = {each.image_digest for each in live.registrations}
-    console.print(f"{len(live.registrations)} live, {len(contracts)} contracts among them", highlight=False)
+    console.print(f"{len(live.registrations)} live, contracts among them: {len(contracts)}", highlight=False)
     console.print("may another one go out: gladhand contracts check proto", highlight=False)
 
 
