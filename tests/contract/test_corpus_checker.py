@@ -256,7 +256,6 @@ def test_an_entry_that_uses_what_the_version_lacks_is_refused(
     (tmp_path / "v0.9.0.binpb").write_bytes(older.SerializeToString())
     monkeypatch.setattr(entry, "ROOT", tmp_path / "corpus")
     monkeypatch.setattr("tools.corpus.released.RELEASED", tmp_path)
-    monkeypatch.setattr("tools.check_contract.RELEASED", tmp_path)
     monkeypatch.setattr(generator, "STORIES", (hold_story(),))
     assert generator.main(["v0.9.0"]) == 1
     assert "uses what v0.9.0 does not have" in capsys.readouterr().out

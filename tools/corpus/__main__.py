@@ -15,7 +15,6 @@ from pathlib import Path
 from gladhand.envelope import EnvelopeType
 from gladhand.validation import violations
 from services.orchestrator.journal import DECIDERS
-from tools.check_contract import released_images
 from tools.corpus import entry, filling
 from tools.corpus.folding import recorded
 from tools.corpus.released import Json, Released, as_json
@@ -64,7 +63,7 @@ def new_messages(version: str, released: Released) -> Iterator[tuple[Path, Json]
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code of the process."""
-    known = [image.stem for image in released_images()]
+    known = versions()
     if len(arguments) != 1 or arguments[0] not in known:
         print(f"which released version? make corpus VERSION=…, one of {', '.join(known)}")
         return 2

@@ -14,9 +14,15 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tools.check_contract import RELEASED
+from gladhand.contracts import released
 
+RELEASED = Path("proto/released")
 Json = Any
+
+
+def versions() -> list[str]:
+    """Return the names of the released versions, oldest first."""
+    return [image.stem for image in released.images(RELEASED)]
 
 
 class Released:

@@ -16,6 +16,7 @@ from gladhand.cli.home import VARIABLE, Home, clone_root
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+    from gladhand.bus.connection import ConnectionSettings
     from gladhand.registry.store import Live, Registry
 
 Where = Annotated[
@@ -68,7 +69,7 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
     from gladhand.registry.presence import images_of
     from gladhand.registry.verdict import judge
 
-    nats_url = _where(home, nats)
+    bus = _where(home, nats)
     try:
         new = normal(image.load(source).file, with_positions=True)
     except image.ImageError as error:
@@ -77,7 +78,7 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
         raise Failure(f"{source}: no package logistics is in it", "give the folder that holds logistics/, or its image")
 
     async def ask() -> tuple[Live, Mapping[str, FileDescriptorSet]]:
-        async with _registry(nats_url) as registry:
+        async with _registry(bus) as registry:
             found = await registry.live()
             return found, await images_of(registry, found)
 
@@ -89,30 +90,30 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
         raise typer.Exit(Exit.FAILED)
 
 
-def _where(home: Path | None, nats: str) -> str:
-    """The URL of the mesh's NATS server. Raises Failure where no mesh runs."""
+def _where(home: Path | None, nats: str) -> ConnectionSettings:
+    """How the mesh's NATS server is reached. Raises Failure where no mesh runs."""
+    from gladhand.bus.connection import ConnectionSettings
     from gladhand.cli.failure import no_mesh
     from gladhand.cli.mesh.start import current
 
     if nats:
-        return nats
+        return ConnectionSettings(servers=(nats,), name="gladhand-cli", first_connect=_FIRST_CONNECT_S)
     mesh = current(Home.chosen(home))
     if mesh is None:
         raise no_mesh()
-    return mesh.nats_url
+    return mesh.bus(first_connect=_FIRST_CONNECT_S)
 
 
 @asynccontextmanager
-async def _registry(nats_url: str) -> AsyncIterator[Registry]:
-    from gladhand.bus.connection import ConnectionSettings, connected
+async def _registry(bus: ConnectionSettings) -> AsyncIterator[Registry]:
+    from gladhand.bus.connection import connected
     from gladhand.bus.jetstream import JetStreamBus
     from gladhand.clock import SystemClock
     from gladhand.errors import StartRefused
     from gladhand.registry.store import Registry
 
-    settings = ConnectionSettings(servers=(nats_url,), name="gladhand-cli", first_connect=_FIRST_CONNECT_S)
     try:
-        async with connected(settings) as connection:
+        async with connected(bus) as connection:
             yield await Registry.opened(JetStreamBus(connection, SystemClock()))
     except StartRefused as error:
         raise Failure(error.message, "start one: gladhand up --detach", Exit.NO_MESH) from error
