@@ -17,7 +17,7 @@ from gladhand.validation import violations
 from services.orchestrator.journal import DECIDERS
 from tools.corpus import entry, filling
 from tools.corpus.folding import recorded
-from tools.corpus.released import Json, Released, as_json
+from tools.corpus.released import Json, Released, as_json, versions
 from tools.corpus.stories import STORIES
 from tools.corpus.telling import payloads
 
