@@ -46,7 +46,7 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 # ---- contract ----------------------------------------------------------------------------------------------------
 
 .PHONY: gen release
-gen: $(VENV)/.dev ## generate gen/python from proto/
+gen: $(VENV)/.dev ## generate gen/ from proto/
 	@$(BIN)/python -m tools.generate
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
