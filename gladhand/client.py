@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import grpc
 from google.protobuf.descriptor import FileDescriptor
 
 from gladhand import telemetry
+from gladhand.budget import Budget
 from gladhand.calls import CORRELATION_KEY, correlation_id, remaining
-from gladhand.errors import DeadlineExceeded
+from gladhand.endings import Ending, answered, ending
+from gladhand.errors import DeadlineExceeded, SettingsError
+from gladhand.hedging import HedgedCall, patience_s
+from gladhand.passage import Entry, Passage, opened
 from gladhand.policy import DEFAULT_TIMEOUT_S, MethodContract, read_contracts
-from gladhand.service_config import service_config_json
+from gladhand.service_config import BUDGET_RATIO, BUDGET_TOKENS, MOST_IN_FLIGHT, service_config_json
 from gladhand.statuses import from_rpc_error
+from gladhand.targets import Target, read_target
 
 __all__ = ["call", "channel", "stream"]
 
@@ -22,8 +28,10 @@ T = TypeVar("T")
 Metadata = Sequence[tuple[str, str | bytes]]
 
 _KEEPALIVE = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_time_ms", 5_000),
+    # gRPC's core never looks at grpc.keepalive_timeout_ms (grpc/grpc#39239): this is what ends a connection whose other
+    # side hangs, and by it every call on it, as UNAVAILABLE. Both together stay below the usual deadline of a call.
+    ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 
@@ -34,15 +42,24 @@ async def channel(
     *files: FileDescriptor,
     credentials: grpc.ChannelCredentials | None = None,
     max_message_bytes: int = 4 * 1024 * 1024,
+    most_in_flight: int = MOST_IN_FLIGHT,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """Open a channel to `target`, any gRPC URI: `host:port`, `ipv4:a,b`, `dns:///name`, `xds:///name`.
+    """Open a channel to `target`, in any form that `gladhand.targets` reads: an address, a list, `dns:///`, `xds:///`.
 
     `files` are the descriptors whose services will be called (`orchestrator_service_pb2.DESCRIPTOR`): their policies
     decide deadlines and repetition. Every call carries the correlation id in force and ends by the deadline in force,
     or sooner by its own `timeout` or the policy's; one that begins after the deadline raises DeadlineExceeded at once.
-    Raises ContractError where a method has no policy.
+    A call to a system that does not answer raises Unavailable (CIRCUIT_OPEN) at once, one beyond `most_in_flight`
+    ResourceFull; see `gladhand.passage`. A call that may be repeated is sent again where no answer comes, if there is
+    more than one replica; see `gladhand.hedging`.
+
+    Raises ContractError where a method has no policy, SettingsError where `target` is none.
     """
     contracts = read_contracts(service for file in files for service in file.services_by_name.values())
+    try:
+        where = read_target(target)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
     options = (
         ("grpc.service_config", service_config_json(contracts.values())),
         ("grpc.enable_retries", 1),
@@ -50,13 +67,25 @@ async def channel(
         ("grpc.max_receive_message_length", max_message_bytes),
         *_KEEPALIVE,
     )
+    async with _plain(where, credentials, options) as plain:
+        with opened(target, most_in_flight) as passage:
+            yield cast(grpc.aio.Channel, _Channel(plain, contracts, passage, hedges=where.replicated))
+
+
+def _plain(
+    where: Target, credentials: grpc.ChannelCredentials | None, options: tuple[tuple[str, Any], ...]
+) -> grpc.aio.Channel:
     interceptors = telemetry.client_interceptors()
     if credentials is None:
-        plain = grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
-    else:
-        plain = grpc.aio.secure_channel(target, credentials, options=options, interceptors=interceptors)
-    async with plain:
-        yield cast(grpc.aio.Channel, _Channel(plain, contracts))
+        return grpc.aio.insecure_channel(where.uri, options=options, interceptors=interceptors)
+    if where.tls_unnamed:
+        raise SettingsError(
+            f"{where.uri}: with TLS it has to be known for which name the replicas' certificates are; write "
+            "static://NAME/ and then the addresses"
+        )
+    if where.tls_name:
+        options = (*options, ("grpc.default_authority", where.tls_name))
+    return grpc.aio.secure_channel(where.uri, credentials, options=options, interceptors=interceptors)
 
 
 async def call(answer: Awaitable[T]) -> T:
@@ -77,20 +106,24 @@ async def stream(answers: AsyncIterator[T]) -> AsyncIterator[T]:
 
 
 class _Channel:
-    """A channel whose calls take correlation and deadline from the work in hand.
+    """A channel whose calls take correlation and deadline from the work in hand, and a place on the passage.
 
     It wraps the calls rather than adding client interceptors: each of those would cost a task per call.
     """
 
-    def __init__(self, inner: grpc.aio.Channel, contracts: dict[str, MethodContract]) -> None:
+    def __init__(
+        self, inner: grpc.aio.Channel, contracts: dict[str, MethodContract], passage: Passage, *, hedges: bool
+    ) -> None:
         self._inner = inner
         self._contracts = contracts
+        self._passage = passage
+        self._budget = Budget(BUDGET_TOKENS, BUDGET_RATIO) if hedges else None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def unary_unary(self, method: str, *args: Any, **options: Any) -> Callable[..., Any]:
-        return self._bind(method, cast(Any, self._inner.unary_unary(method, *args, **options)))
+        return self._bind(method, cast(Any, self._inner.unary_unary(method, *args, **options)), self._budget)
 
     def unary_stream(self, method: str, *args: Any, **options: Any) -> Callable[..., Any]:
         return self._bind(method, cast(Any, self._inner.unary_stream(method, *args, **options)))
@@ -101,9 +134,12 @@ class _Channel:
     def stream_stream(self, method: str, *args: Any, **options: Any) -> Callable[..., Any]:
         return self._bind(method, cast(Any, self._inner.stream_stream(method, *args, **options)))
 
-    def _bind(self, method: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    def _bind(self, method: str, plain: Callable[..., Any], budget: Budget | None = None) -> Callable[..., Any]:
         contract = self._contracts.get(method)
         usual_s = DEFAULT_TIMEOUT_S if contract is None else contract.timeout_s
+        passage = self._passage
+        if contract is None or not contract.may_repeat:
+            budget = None
 
         def begin(
             request: Any = None, *, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
@@ -117,6 +153,27 @@ class _Channel:
             correlation = correlation_id()
             if correlation:
                 metadata = (*(metadata or ()), (CORRELATION_KEY, correlation))
-            return plain(request, timeout=limit, metadata=metadata, **options)
+            entry = passage.enter(endless=usual_s is None)
+            ended = partial(_leave, passage, entry, limit, usual_s)
+            try:
+                if budget is not None:
+                    send = partial(_send, plain, request, metadata, options)
+                    return HedgedCall(send, limit, patience_s(limit, usual_s), passage, budget, ended)
+                sent = plain(request, timeout=limit, metadata=metadata, **options)
+            except BaseException:
+                passage.leave(entry, "CANCELLED", answered=None)
+                raise
+            sent.add_done_callback(lambda call: ended(ending(call)))
+            return sent
 
         return begin
+
+
+def _send(
+    plain: Callable[..., Any], request: Any, metadata: Metadata | None, options: dict[str, Any], timeout_s: float | None
+) -> Any:
+    return plain(request, timeout=timeout_s, metadata=metadata, **options)
+
+
+def _leave(passage: Passage, entry: Entry, given_s: float | None, usual_s: float | None, end: Ending) -> None:
+    passage.leave(entry, end.code, answered=answered(end, given_s, usual_s))

@@ -30,9 +30,11 @@ from gladhand.interceptors.unknown import UnknownMethods
 from gladhand.logging import configure
 from gladhand.readiness import Ready, remove_ready, write_ready
 from gladhand.reflection import add_reflection
+from gladhand.server_status import ServerStatus
 from gladhand.serving import Methods
 from gladhand.settings import Settings
 from gladhand.supervision import BackgroundTask, Supervisor, TaskDied
+from logistics.server.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 
 __all__ = ["Running", "ServiceProcess"]
 
@@ -136,6 +138,8 @@ class ServiceProcess(Generic[S]):
             stack.push_async_callback(self._resources.aclose)
             await build(self)
             chain = Chain(self.settings.slow_call_s, tuple(self._admissions))
+            status = ServerStatus(self.name, self._methods.services(), chain.tally)
+            self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services())
             self._server, port = self._bind(chain, self._health, traces)
             self._supervisor = supervisor = Supervisor()
@@ -206,10 +210,10 @@ class ServiceProcess(Generic[S]):
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_receive_message_length", size),
                 ("grpc.keepalive_time_ms", 60_000),
-                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.http2.ping_timeout_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
-                # Our own clients ping every 30 s; whoever pings more often than every 10 s is cut off.
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                # Our own clients ping every 5 s; whoever pings more often than every 4 s is cut off.
+                ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
             ),
         )
         self._methods.register(server, chain, self._once)
