@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import grpc
 
-from gladhand import telemetry
+from gladhand import metrics, telemetry
 from gladhand.errors import StartRefused
 from gladhand.health import Health
 from gladhand.idempotency import IdempotencyStore, Once
@@ -135,6 +135,7 @@ class ServiceProcess(Generic[S]):
         """
         async with AsyncExitStack() as stack:
             traces = stack.enter_context(telemetry.started(self.name, self.settings.otlp_endpoint))
+            stack.enter_context(metrics.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
             chain = Chain(self.settings.slow_call_s, tuple(self._admissions))

@@ -34,7 +34,7 @@ class ServerStatus(rpc.ServerServiceServicer):
         self._start = Timestamp()
         self._start.FromDatetime((clock or SystemClock()).now())
 
-    async def GetServerStatus(self, request: api.GetServerStatusRequest, context: Any) -> api.GetServerStatusResponse:
+    async def GetServerStatus(self, _request: api.GetServerStatusRequest, _context: Any) -> api.GetServerStatusResponse:
         """Return who this is, what it served, and how its ways to other systems are."""
         return api.GetServerStatusResponse(
             name=self._name,

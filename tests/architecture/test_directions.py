@@ -24,7 +24,8 @@ def test_the_runtime_knows_no_service_and_nothing_to_the_right() -> None:
 
 
 def test_the_runtime_knows_of_logistics_only_annotations_error_reasons_and_what_a_server_tells() -> None:
-    parents = {"logistics", "logistics.contract", "logistics.error", "logistics.server"}  # `from logistics.contract import v1` is fine
+    # `from logistics.contract import v1` is fine
+    parents = {"logistics", "logistics.contract", "logistics.error", "logistics.server"}
     found = [
         f"{module} imports {name}"
         for module in within("gladhand")
