@@ -30,8 +30,8 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     """Show the mesh and ask each process whether it is well; whether all are."""
     asked = {name: serves_grpc(mesh.target(name)) for name in _GRPC if name in mesh.processes}
     erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/")
-    told = traffic.ask({name: mesh.target(name) for name in asked})
-    *answers, erp_answers, servers = await asyncio.gather(*asked.values(), erp, told)
+    *answers, erp_answers = await asyncio.gather(*asked.values(), erp)
+    servers = await traffic.ask({name: mesh.target(name) for name in asked})
     health = {**dict(zip(asked, answers, strict=True)), "tryton": erp_answers}
     streams, ahead = await _log(mesh.nats_url)
     health["nats"] = bool(streams)

@@ -50,7 +50,7 @@ def _row(name: str, target: api.TargetStatus) -> tuple[object, ...]:
         target.target,
         passes.get(target.breaker, ""),
         f"{target.in_flight} of {target.most_in_flight}",
-        sum(target.codes.values()) - failed,
+        sum(target.codes.values()) - failed - target.codes.get("CANCELLED", 0),
         failed or "",
         sum(target.refused.values()) or "",
         target.hedges or "",
