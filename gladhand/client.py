@@ -27,12 +27,14 @@ __all__ = ["call", "channel", "stream"]
 T = TypeVar("T")
 Metadata = Sequence[tuple[str, str | bytes]]
 
-_KEEPALIVE = (
+_CONNECTIONS = (
     ("grpc.keepalive_time_ms", 5_000),
     # gRPC's core never looks at grpc.keepalive_timeout_ms (grpc/grpc#39239): this is what ends a connection whose other
     # side hangs, and by it every call on it, as UNAVAILABLE. Both together stay below the usual deadline of a call.
     ("grpc.http2.ping_timeout_ms", 4_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A replica that comes back after an hour is found within seconds; gRPC's own two minutes are for the internet.
+    ("grpc.max_reconnect_backoff_ms", 10_000),
 )
 
 
@@ -65,7 +67,7 @@ async def channel(
         ("grpc.enable_retries", 1),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
-        *_KEEPALIVE,
+        *_CONNECTIONS,
     )
     async with _plain(where, credentials, options) as plain:
         with opened(target, most_in_flight) as passage:

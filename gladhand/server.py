@@ -1,9 +1,9 @@
 """A service as a process: what it serves, what it runs beside, what it holds open, and how it starts and stops.
 
 Start: settings, resources in order, contracts checked, port bound, tasks started, health SERVING, ready file.
-Stop (SIGTERM, SIGINT, or a background task that died): health NOT_SERVING, no new calls, endless streams ended with
-UNAVAILABLE, calls in flight finished within the grace, tasks asked to return, resources closed in reverse order. A
-second signal ends the grace.
+Stop (SIGTERM, SIGINT, or a background task that died): health NOT_SERVING, a moment in which clients turn away, no new
+calls, endless streams ended with UNAVAILABLE, calls in flight finished within the grace, tasks asked to return,
+resources closed in reverse order. A second signal ends the grace.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ _log = logging.getLogger(__name__)
 
 _REPORT_S = 60.0
 """Seconds between two reports of the calls served."""
+
+_LEAVE_S = 0.2
+"""Seconds between telling clients that the server stops and stopping."""
 
 EXIT_DRAINED, EXIT_DIED, EXIT_REFUSED = 0, 1, 2
 
@@ -260,7 +263,9 @@ class ServiceProcess(Generic[S]):
         if self.settings.ready_file is not None:
             remove_ready(self.settings.ready_file)
         if self._health is not None and self._server is not None:
-            await self._health.drain()
+            if await self._health.drain():
+                # Clients that watch are gone in a moment. Calls that come in once grpcio stops, it cancels unseen.
+                await asyncio.sleep(_LEAVE_S)
             chain.streams.drain()
             await self._server.stop(grace_s)
         if self._once is not None:

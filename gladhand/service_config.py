@@ -30,6 +30,9 @@ killed in the middle of its work does not exhaust it.
 
 _FIRST_S, _LONGEST_S, _FACTOR = 0.1, 2.0, 2.0
 
+_REPEATED = ("UNAVAILABLE", "CANCELLED")
+"""CANCELLED as a server's answer: grpcio's servers give it to calls that come in while they stop (grpc/grpc#41785)."""
+
 _AWAY = {
     "interval": "0.5s",
     "baseEjectionTime": "5s",
@@ -46,7 +49,7 @@ neighbour for five seconds; none is refused for it, since half of the replicas a
 
 
 def service_config(contracts: Iterable[MethodContract], *, timeouts: bool = False) -> dict[str, Any]:
-    """Return the service config: methods that may be repeated are, on UNAVAILABLE, four attempts in all.
+    """Return the service config: methods that may be repeated are, where nobody was there, four attempts in all.
 
     gRPC spreads the pauses by a fifth either way. With `timeouts` every method gets its policy's deadline too, as an
     upper bound; leave it out for clients that may allow more time than the policy's default.
@@ -63,7 +66,7 @@ def service_config(contracts: Iterable[MethodContract], *, timeouts: bool = Fals
                 "initialBackoff": f"{_FIRST_S:g}s",
                 "maxBackoff": f"{_LONGEST_S:g}s",
                 "backoffMultiplier": _FACTOR,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": list(_REPEATED),
             }
         if len(entry) > 1:
             methods.append(entry)

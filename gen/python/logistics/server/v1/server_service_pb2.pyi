@@ -84,7 +84,7 @@ class GetServerStatusResponse(_message.Message):
 
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Full names of the services that it serves."""
+        """Full names of the services that it serves, without those that every server has."""
 
     @_builtins.property
     def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodCalls]:
