@@ -192,7 +192,8 @@ async def test_an_answer_of_a_copied_call_has_metadata_and_code(two: Replicas) -
     assert ended == [sent]
 
 
-async def test_replicas_may_be_found_by_an_ipv4_uri(replica: Start) -> None:
+@pytest.mark.parametrize("form", ["ipv4:127.0.0.1:{}", "dns:///localhost:{}", "localhost:{}", "static:127.0.0.1:{}"])
+async def test_a_service_is_found_by_every_form_of_target(replica: Start, form: str) -> None:
     one = await replica()
-    async with channel(f"ipv4:{one.running.target}", pb2.DESCRIPTOR) as opened:
+    async with channel(form.format(one.running.port), pb2.DESCRIPTOR) as opened:
         assert (await call(stubs.TrialServiceStub(opened).Read(pb2.ReadRequest(name="a")))).text == "read a"
