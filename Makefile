@@ -46,7 +46,7 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 # ---- contract ----------------------------------------------------------------------------------------------------
 
 .PHONY: gen release corpus
-gen: $(VENV)/.dev ## generate gen/python and docs/contract from proto/
+gen: $(VENV)/.dev ## generate gen/ and docs/contract from proto/
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m tools.document
 

@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gladhand.errors import SettingsError
 from gladhand.security.names import TRUST_DOMAIN
+from gladhand.targets import target
 
-__all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings"]
+__all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings", "TargetUri"]
 
 _PREFIX = "GLADHAND_"
 
@@ -56,6 +57,10 @@ def _one_of(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+TargetUri = Annotated[str, AfterValidator(target)]
+"""Where another service is, in any form that `gladhand.targets` reads."""
 
 
 class Settings(BaseSettings):

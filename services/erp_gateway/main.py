@@ -10,6 +10,7 @@ from datetime import timedelta
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.mesh import consuming, joined
+from gladhand.passage import opened
 from gladhand.security.credentials import Credentials
 from gladhand.server import ServiceProcess
 from logistics.erp.v1 import erp_gateway_service_pb2_grpc as erp_grpc
@@ -17,7 +18,7 @@ from logistics.orchestrator.v1 import orchestrator_service_pb2
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as orchestrator_grpc
 from services.erp_gateway.adapters.tryton import TrytonAdapter, TrytonOptions
 from services.erp_gateway.adapters.tryton_press import PressPolicy
-from services.erp_gateway.adapters.tryton_rpc import TrytonLogin
+from services.erp_gateway.adapters.tryton_rpc import MOST_CALLS, TrytonLogin
 from services.erp_gateway.registration import REGISTRATION
 from services.erp_gateway.sales_feed import FeedOptions
 from services.erp_gateway.servicer import ErpGatewayServicer
@@ -28,26 +29,26 @@ from services.erp_gateway.watcher import CursorStore, SalesWatcher
 
 @asynccontextmanager
 async def _adapter(settings: ErpSettings, own: Credentials | None) -> AsyncIterator[TrytonAdapter]:
-    adapter = TrytonAdapter(
-        TrytonLogin(
-            base_url=str(settings.tryton_url).rstrip("/"),
-            database=settings.tryton_database,
-            user=settings.tryton_user,
-            password=settings.tryton_password(),
-            timeout_s=settings.tryton_timeout_s,
-            trust=None if own is None else own.trusting(),
-        ),
-        TrytonOptions(
-            instance=settings.erp_instance,
-            region=settings.region,
-            overlap=timedelta(seconds=settings.overlap_s),
-            press=PressPolicy(warnings=settings.tryton_warnings, doubt_s=settings.tryton_timeout_s),
-        ),
+    login = TrytonLogin(
+        base_url=str(settings.tryton_url).rstrip("/"),
+        database=settings.tryton_database,
+        user=settings.tryton_user,
+        password=settings.tryton_password(),
+        timeout_s=settings.tryton_timeout_s,
+        trust=None if own is None else own.trusting(),
     )
-    try:
-        yield adapter
-    finally:
-        await adapter.close()
+    options = TrytonOptions(
+        instance=settings.erp_instance,
+        region=settings.region,
+        overlap=timedelta(seconds=settings.overlap_s),
+        press=PressPolicy(warnings=settings.tryton_warnings, doubt_s=settings.tryton_timeout_s),
+    )
+    with opened(settings.erp_instance, MOST_CALLS) as passage:
+        adapter = TrytonAdapter(login, options, passage=passage)
+        try:
+            yield adapter
+        finally:
+            await adapter.close()
 
 
 async def build(process: ServiceProcess[ErpSettings]) -> None:

@@ -22,4 +22,4 @@ def test_lint_format_and_breaking_are_clean(capsys: pytest.CaptureFixture[str]) 
 
 def test_generated_code_is_fresh(tmp_path: Path) -> None:
     fresh = generate.generate(tmp_path)
-    assert generate.differences(fresh, Path("gen/python")) == []
+    assert generate.differences(fresh, Path("gen")) == []

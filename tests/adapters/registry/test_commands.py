@@ -62,7 +62,13 @@ async def test_live_shows_who_runs_what_and_reads_what(
     async with registered(nats_connection, BILLING), enrolled(bus, FLEET), enrolled(bus, FLEET):
         shown = await gladhand("live")
         assert shown.code == 0, shown.err
-        for told in ("billing-report", "reads OrderEvent", READ_BY_BILLING, "DispatchService", "3 live, contracts among them: 1"):
+        for told in (
+            "billing-report",
+            "reads OrderEvent",
+            READ_BY_BILLING,
+            "DispatchService",
+            "3 live, contracts among them: 1",
+        ):
             assert told in shown.out
         found = (await gladhand("live", "--json")).json()
     names = [each["name"] for each in found["live"]]
