@@ -46,8 +46,9 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 # ---- contract ----------------------------------------------------------------------------------------------------
 
 .PHONY: gen release
-gen: $(VENV)/.dev ## generate gen/python from proto/
+gen: $(VENV)/.dev ## generate gen/python and gen/typescript from proto/
 	@$(BIN)/python -m tools.generate
+	@$(BIN)/python -m tools.generate_typescript
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
 	@$(BIN)/python -m tools.release_contract $(VERSION)
@@ -94,6 +95,7 @@ types: $(VENV)/.dev
 contract: $(VENV)/.dev
 	@$(BIN)/python -m tools.check_contract
 	@$(BIN)/python -m tools.generate --check
+	@$(BIN)/python -m tools.generate_typescript --check
 
 fmt: $(VENV)/.dev ## format code and contract
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)

@@ -57,24 +57,25 @@ def generate(folder: Path) -> Path:
     return out
 
 
-def _files(root: Path) -> dict[Path, bytes]:
+def _files(root: Path, trees: tuple[str, ...]) -> dict[Path, bytes]:
     return {
         path.relative_to(root): path.read_bytes()
-        for tree in _TREES
+        for tree in trees
         for path in (root / tree).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
 
-def differences(fresh: Path, committed: Path) -> list[Path]:
-    """Files that are missing, superfluous or different in `committed`, relative to it."""
-    new, old = _files(fresh), _files(committed)
+def differences(fresh: Path, committed: Path, trees: tuple[str, ...] = _TREES) -> list[Path]:
+    """Files below `trees` that are missing, superfluous or different in `committed`, relative to it."""
+    new, old = _files(fresh, trees), _files(committed, trees)
     return sorted(path for path in new.keys() | old.keys() if new.get(path) != old.get(path))
 
 
-def _take_over(fresh: Path, changed: list[Path]) -> None:
+def take_over(fresh: Path, committed: Path, changed: list[Path]) -> None:
+    """Copies the changed files over, each at once, and removes those that are generated no more."""
     for path in changed:
-        source, target = fresh / path, _TARGET / path
+        source, target = fresh / path, committed / path
         if not source.exists():
             target.unlink()
             continue
@@ -103,7 +104,7 @@ def main() -> int:
             for path in changed:
                 print(f"stale: {_TARGET / path}; run make gen and commit what it writes")
             return 1 if changed else 0
-        _take_over(fresh, changed)
+        take_over(fresh, _TARGET, changed)
     print(f"{len(changed)} generated files changed")
     return 0
 
