@@ -46,7 +46,7 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 # ---- contract ----------------------------------------------------------------------------------------------------
 
 .PHONY: gen release
-gen: $(VENV)/.dev ## generate gen/python and gen/typescript from proto/
+gen: $(VENV)/.dev ## generate gen/ from proto/
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m tools.generate_typescript
 

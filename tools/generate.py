@@ -1,4 +1,4 @@
-"""Generates the Python of the contract into gen/python, or checks that what is committed there is fresh.
+"""Generates gen/ from the contract, Python and service configs, or checks that what is committed there is fresh.
 
     python -m tools.generate             writes what changed, removes what nothing generates any more
     python -m tools.generate --check     writes nothing; exit 1 and a list of the files that differ
@@ -20,8 +20,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from tools import reexports, validate_proto
 from tools.toolchain import must
 
-_TREES = ("logistics", "buf")
-_TARGET = Path("gen/python")
+_TREES = ("python/logistics", "python/buf", "service_config")
+_TARGET = Path("gen")
 
 
 def build_image(path: Path, source: str = ".") -> FileDescriptorSet:
@@ -43,18 +43,24 @@ def _service_stubs(image: FileDescriptorSet, image_path: Path, out: Path) -> Non
         )
 
 
+def _service_configs(image_path: Path, python: Path, out: Path) -> None:
+    # In a process of its own, by the Python generated just now: what is committed may be older, or broken.
+    must("env", f"PYTHONPATH={python}", sys.executable, "-m", "tools.service_configs", image_path, out)
+
+
 def generate(folder: Path) -> Path:
-    """Generates everything below `folder` and returns the root of the Python tree."""
+    """Generates everything below `folder` and returns the root of what is committed as gen/."""
     image_path = folder / "image.binpb"
     image = build_image(image_path)
     must("buf", "generate", "-o", folder)
-    out = folder / _TARGET
+    out = folder / _TARGET / "python"
     _service_stubs(image, image_path, out)
     for typed in out.rglob("*_pb2_grpc.pyi"):  # the plugin writes one for each file, also for those without a service
         if not typed.with_suffix(".py").exists():
             typed.unlink()
     reexports.write(image, out)
-    return out
+    _service_configs(image_path, out, folder / _TARGET / "service_config")
+    return folder / _TARGET
 
 
 def _files(root: Path, trees: tuple[str, ...]) -> dict[Path, bytes]:
@@ -87,7 +93,7 @@ def take_over(fresh: Path, committed: Path, changed: list[Path]) -> None:
 
 def main() -> int:
     """Returns the exit code of the process."""
-    parser = argparse.ArgumentParser(description="Generate the Python of the contract.")
+    parser = argparse.ArgumentParser(description="Generate gen/ from the contract.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when something would change")
     check = parser.parse_args().check
     if check and validate_proto.formatted(validate_proto.source()) != validate_proto.VENDORED.read_text(
