@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
-PROJECTS := pyproject.toml gen/python/pyproject.toml
+PROJECTS := pyproject.toml gen/python/pyproject.toml clients/python/pyproject.toml
 
 .PHONY: help setup runtime lock
 help: ## show this list
@@ -28,7 +28,7 @@ $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt requirements/track
 	@echo "installing what the services need"
 	@$(PIP) --require-hashes -r requirements/runtime.txt
 	@$(PIP) --require-hashes --no-deps -r requirements/tracks.txt
-	@$(PIP) --no-deps --no-build-isolation -e gen/python -e .
+	@$(PIP) --no-deps --no-build-isolation -e gen/python -e clients/python -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
@@ -71,7 +71,7 @@ bench: $(VENV)/.dev ## measure against bare gRPC and bare JetStream
 # ---- tests and checks --------------------------------------------------------------------------------------------
 
 # Folders that hold Python; mypy refuses an empty one.
-SOURCES := $(sort $(foreach room,gladhand services tests tools bench examples deploy,\
+SOURCES := $(sort $(foreach room,gladhand services clients tests tools bench examples deploy,\
 	$(if $(shell find $(room) -name '*.py' -print -quit 2>/dev/null),$(room))))
 
 .PHONY: test test-all check lint types contract fmt clean

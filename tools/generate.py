@@ -48,6 +48,13 @@ def _service_configs(image_path: Path, python: Path, out: Path) -> None:
     must("env", f"PYTHONPATH={python}", sys.executable, "-m", "tools.service_configs", image_path, out)
 
 
+def _ship_service_configs(configs: Path, python: Path) -> None:
+    """Puts each package's service config beside its messages, so that the wheel brings it."""
+    for config in sorted(configs.glob("*.json")):
+        package = python.joinpath(*config.stem.split("."))
+        (package / "service_config.json").write_bytes(config.read_bytes())
+
+
 def generate(folder: Path) -> Path:
     """Generates everything below `folder` and returns the root of what is committed as gen/."""
     image_path = folder / "image.binpb"
@@ -59,7 +66,9 @@ def generate(folder: Path) -> Path:
         if not typed.with_suffix(".py").exists():
             typed.unlink()
     reexports.write(image, out)
-    _service_configs(image_path, out, folder / _TARGET / "service_config")
+    configs = folder / _TARGET / "service_config"
+    _service_configs(image_path, out, configs)
+    _ship_service_configs(configs, out)
     return folder / _TARGET
 
 

@@ -34,7 +34,8 @@ async def serve(nats: NatsServer, folder: Path) -> None:
             grace_s=1.0,
         )
         async with ServiceProcess("orchestrator", settings).serving(build) as running:
-            print(json.dumps({"target": running.target, "nats": nats.url, "ca": "", "token": ""}), flush=True)
+            sys.stdout.write(json.dumps({"target": running.target, "nats": nats.url, "ca": "", "token": ""}) + "\n")
+            sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
 
 
