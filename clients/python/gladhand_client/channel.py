@@ -57,12 +57,15 @@ class _Identify:
         self._token = token
 
     def _identified(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        given = tuple(details.metadata or ())
+        metadata = grpc.aio.Metadata(*given)
         if self._token:
             metadata.add("authorization", f"Bearer {self._token}")
-        if CORRELATION_KEY not in metadata:
+        if all(key != CORRELATION_KEY for key, _ in given):
             metadata.add(CORRELATION_KEY, correlation_id())
-        return details._replace(metadata=metadata)
+        return grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+        )
 
     async def _go_on(self, proceed: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any) -> Any:
         return await proceed(self._identified(details), request)

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import grpc
@@ -80,8 +80,7 @@ async def main() -> None:
         token=os.environ.get("GLADHAND_TOKEN", ""),
         package="logistics.orchestrator.v1",
     ) as channel:
-        stub = cast("OrchestratorServiceAsyncStub", OrchestratorServiceStub(channel))
-        await play(stub, sys.argv[1] if len(sys.argv) > 1 else f"PY-{time.time_ns()}")
+        await play(OrchestratorServiceStub(channel), sys.argv[1] if len(sys.argv) > 1 else f"PY-{time.time_ns()}")
 
 
 asyncio.run(main())
