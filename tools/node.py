@@ -22,10 +22,17 @@ def missing() -> str:
     return ""
 
 
-def install(folder: Path) -> None:
-    """Installs exactly what the folder's package-lock.json names, unless that is what stands there."""
-    lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+def install(folder: Path, *sources: Path) -> None:
+    """Installs exactly what the folder's package-lock.json names, unless that is what stands there.
+
+    `sources` are folders that the lock names as `file:`; they are installed anew when anything in them has changed.
+    """
+    seen = hashlib.sha256((folder / "package-lock.json").read_bytes())
+    for source in sources:
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and "node_modules" not in path.parts:
+                seen.update(path.read_bytes())
     stamp = folder / "node_modules" / ".gladhand-lock"
-    if not stamp.is_file() or stamp.read_text() != lock:
+    if not stamp.is_file() or stamp.read_text() != seen.hexdigest():
         must("npm", "ci", "--prefix", folder, "--silent", "--no-fund", "--no-audit")
-        stamp.write_text(lock)
+        stamp.write_text(seen.hexdigest())

@@ -2,6 +2,8 @@
 
 A real nats-server and the orchestrator with all its processes, between an ERP and a fleet that keep ledgers, so that
 an order that is submitted moves on by itself. Everything is kept in FOLDER. Ends when its standard input does.
+
+The JSON line is what clients are given. How the mesh is secured is decided here and nowhere else in these tests.
 """
 
 from __future__ import annotations
@@ -11,16 +13,23 @@ import json
 import sys
 from pathlib import Path
 
+import grpc
+
 from gladhand.nats_server import NatsServer
 from gladhand.server import ServiceProcess
 from gladhand.settings import LogLevel
 from services.orchestrator.main import build
 from services.orchestrator.settings import OrchestratorSettings
 from tests.adapters.orchestrator.gateways import Gateways
+from tests.clients.authority import issue
+
+TOKEN = "taken-and-not-yet-looked-at"
 
 
 async def serve(nats: NatsServer, folder: Path) -> None:
     """Serve until standard input ends."""
+    secure = issue(folder / "secure")
+    credentials = grpc.ssl_server_credentials([(secure.key.read_bytes(), secure.certificate.read_bytes())])
     async with Gateways.serving() as gateways:
         settings = OrchestratorSettings(
             port=0,
@@ -33,8 +42,9 @@ async def serve(nats: NatsServer, folder: Path) -> None:
             log_level=LogLevel.WARNING,
             grace_s=1.0,
         )
-        async with ServiceProcess("orchestrator", settings).serving(build) as running:
-            sys.stdout.write(json.dumps({"target": running.target, "nats": nats.url, "ca": "", "token": ""}) + "\n")
+        async with ServiceProcess("orchestrator", settings, credentials=credentials).serving(build) as running:
+            given = {"target": running.target, "nats": nats.url, "ca": str(secure.ca), "token": TOKEN}
+            sys.stdout.write(json.dumps(given) + "\n")
             sys.stdout.flush()
             await asyncio.to_thread(sys.stdin.read)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
 from gladhand_client.correlation import CORRELATION_KEY, correlation_id
-from gladhand_client.service_config import service_config
+from gladhand_client.service_config import service_config, timeouts
 
 
 @asynccontextmanager
@@ -32,15 +32,17 @@ async def connect(
     A call that the contract allows to repeat is repeated on UNAVAILABLE, and every call ends by the contract's
     timeout, or by its own `timeout` where that is sooner. Each carries the correlation id in force, or a new one.
     """
+    config = service_config(package)
     options = (
-        ("grpc.service_config", service_config(package)),
+        ("grpc.service_config", config),
         ("grpc.enable_retries", 1),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
     )
-    identify = [kind(token) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
+    limits = timeouts(config)
+    identify = [kind(token, limits) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
     if ca is None:
         channel = grpc.aio.insecure_channel(target, options=options, interceptors=identify)
     else:
@@ -51,10 +53,11 @@ async def connect(
 
 
 class _Identify:
-    """Adds token and correlation id to a call, unless the caller gave an id of his own."""
+    """Adds token, deadline and correlation id to a call, unless the caller gave an id of his own."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, limits: Mapping[str, float]) -> None:
         self._token = token
+        self._limits = limits
 
     def _identified(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         given = tuple(details.metadata or ())
@@ -63,8 +66,11 @@ class _Identify:
             metadata.add("authorization", f"Bearer {self._token}")
         if all(key != CORRELATION_KEY for key, _ in given):
             metadata.add(CORRELATION_KEY, correlation_id())
+        name = cast("str | bytes", details.method)  # text by its types, bytes by what arrives
+        method = name.decode() if isinstance(name, bytes) else name
+        allowed = [limit for limit in (details.timeout, self._limits.get(method)) if limit is not None]
         return grpc.aio.ClientCallDetails(
-            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+            details.method, min(allowed, default=None), metadata, details.credentials, details.wait_for_ready
         )
 
     async def _go_on(self, proceed: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any) -> Any:

@@ -24,6 +24,20 @@ def service_config(package: str) -> str:
     return json.dumps(merged)
 
 
+def timeouts(config: str) -> dict[str, float]:
+    """Return the seconds that each method may take, by its name on the wire, `/package.Service/Method`.
+
+    gRPC for Python ends a call by the config's timeout but does not tell the server, which would work on in vain: so
+    calls are given their deadline themselves.
+    """
+    return {
+        f"/{name['service']}/{name['method']}": float(method["timeout"].removesuffix("s"))
+        for method in json.loads(config)["methodConfig"]
+        if "timeout" in method
+        for name in method["name"]
+    }
+
+
 def _found(folder: Traversable) -> list[Traversable]:
     found: list[Traversable] = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
