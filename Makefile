@@ -45,10 +45,13 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 
 # ---- contract ----------------------------------------------------------------------------------------------------
 
-.PHONY: gen release
+.PHONY: gen clients release
 gen: $(VENV)/.dev ## generate gen/ from proto/
 	@$(BIN)/python -m tools.generate
 	@$(BIN)/python -m tools.generate_typescript
+
+clients: $(VENV)/.dev ## generate Go and Java from the contract into .clients/
+	@$(BIN)/python -m tools.generate_clients
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
 	@$(BIN)/python -m tools.release_contract $(VERSION)
@@ -104,4 +107,5 @@ fmt: $(VENV)/.dev ## format code and contract
 
 clean: ## remove the environment, state and caches (a running mesh is stopped first)
 	@if test -x $(BIN)/gladhand && test -d .gladhand; then $(BIN)/gladhand down || true; fi
-	@rm -rf $(VENV) .gladhand .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info gen/python/*.egg-info
+	@rm -rf $(VENV) .gladhand .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info {gen,clients}/python/*.egg-info \
+	  .clients gen/typescript/node_modules examples/clients/typescript/{node_modules,dist} examples/clients/java/target
