@@ -58,6 +58,13 @@ def _service_configs(image_path: Path, python: Path, out: Path) -> None:
     must("env", f"PYTHONPATH={python}", sys.executable, "-m", "tools.service_configs", image_path, out)
 
 
+def _ship_service_configs(configs: Path, python: Path) -> None:
+    """Puts each package's service config beside its messages, so that the wheel brings it."""
+    for config in sorted(configs.glob("*.json")):
+        package = python.joinpath(*config.stem.split("."))
+        (package / "service_config.json").write_bytes(config.read_bytes())
+
+
 def generate(folder: Path) -> Path:
     """Generates everything below `folder` and returns the root of what is committed as gen/."""
     image_path = folder / "image.binpb"
@@ -70,28 +77,31 @@ def generate(folder: Path) -> Path:
             typed.unlink()
     reexports.write(image, out)
     _sources(out)
-    _service_configs(image_path, out, folder / _TARGET / "service_config")
+    configs = folder / _TARGET / "service_config"
+    _service_configs(image_path, out, configs)
+    _ship_service_configs(configs, out)
     return folder / _TARGET
 
 
-def _files(root: Path) -> dict[Path, bytes]:
+def _files(root: Path, trees: tuple[str, ...]) -> dict[Path, bytes]:
     return {
         path.relative_to(root): path.read_bytes()
-        for tree in _TREES
+        for tree in trees
         for path in (root / tree).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
 
-def differences(fresh: Path, committed: Path) -> list[Path]:
-    """Files that are missing, superfluous or different in `committed`, relative to it."""
-    new, old = _files(fresh), _files(committed)
+def differences(fresh: Path, committed: Path, trees: tuple[str, ...] = _TREES) -> list[Path]:
+    """Files below `trees` that are missing, superfluous or different in `committed`, relative to it."""
+    new, old = _files(fresh, trees), _files(committed, trees)
     return sorted(path for path in new.keys() | old.keys() if new.get(path) != old.get(path))
 
 
-def _take_over(fresh: Path, changed: list[Path]) -> None:
+def take_over(fresh: Path, committed: Path, changed: list[Path]) -> None:
+    """Copies the changed files over, each at once, and removes those that are generated no more."""
     for path in changed:
-        source, target = fresh / path, _TARGET / path
+        source, target = fresh / path, committed / path
         if not source.exists():
             target.unlink()
             continue
@@ -120,7 +130,7 @@ def main() -> int:
             for path in changed:
                 print(f"stale: {_TARGET / path}; run make gen and commit what it writes")
             return 1 if changed else 0
-        _take_over(fresh, changed)
+        take_over(fresh, _TARGET, changed)
     print(f"{len(changed)} generated files changed")
     return 0
 
