@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/uv pip install --quiet --python $(BIN)/python
-PROJECTS := pyproject.toml gen/python/pyproject.toml
+PROJECTS := pyproject.toml gen/python/pyproject.toml clients/python/pyproject.toml
 
 .PHONY: help setup runtime lock
 help: ## show this list
@@ -28,7 +28,7 @@ $(VENV)/.runtime: $(VENV)/.bootstrap requirements/runtime.txt requirements/track
 	@echo "installing what the services need"
 	@$(PIP) --require-hashes -r requirements/runtime.txt
 	@$(PIP) --require-hashes --no-deps -r requirements/tracks.txt
-	@$(PIP) --no-deps --no-build-isolation -e gen/python -e .
+	@$(PIP) --no-deps --no-build-isolation -e gen/python -e clients/python -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
@@ -45,12 +45,20 @@ lock: $(VENV)/.bootstrap ## pin every requirements file with its hashes (UPGRADE
 
 # ---- contract ----------------------------------------------------------------------------------------------------
 
-.PHONY: gen release
-gen: $(VENV)/.dev ## generate gen/python from proto/
+.PHONY: gen clients release corpus
+gen: $(VENV)/.dev ## generate gen/ and docs/contract from proto/
 	@$(BIN)/python -m tools.generate
+	@$(BIN)/python -m tools.generate_typescript
+	@$(BIN)/python -m tools.document
+
+clients: $(VENV)/.dev ## generate Go and Java from the contract into .clients/
+	@$(BIN)/python -m tools.generate_clients
 
 release: $(VENV)/.dev ## freeze the contract as proto/released/$(VERSION).binpb, e.g. VERSION=v1.0.0
-	@$(BIN)/python -m tools.release_contract $(VERSION)
+	@$(BIN)/gladhand contracts release $(VERSION)
+
+corpus: $(VENV)/.dev ## add what the golden corpus of $(VERSION) lacks; nothing that exists is rewritten
+	@$(BIN)/python -m tools.corpus $(VERSION)
 
 # ---- run ---------------------------------------------------------------------------------------------------------
 
@@ -70,7 +78,7 @@ bench: $(VENV)/.dev ## measure against bare gRPC and bare JetStream
 # ---- tests and checks --------------------------------------------------------------------------------------------
 
 # Folders that hold Python; mypy refuses an empty one.
-SOURCES := $(sort $(foreach room,gladhand services tests tools bench examples deploy,\
+SOURCES := $(sort $(foreach room,gladhand services clients tests tools bench examples deploy,\
 	$(if $(shell find $(room) -name '*.py' -print -quit 2>/dev/null),$(room))))
 
 .PHONY: test test-all check lint types contract fmt clean
@@ -94,6 +102,8 @@ types: $(VENV)/.dev
 contract: $(VENV)/.dev
 	@$(BIN)/python -m tools.check_contract
 	@$(BIN)/python -m tools.generate --check
+	@$(BIN)/python -m tools.document --check
+	@$(BIN)/python -m tools.generate_typescript --check
 
 fmt: $(VENV)/.dev ## format code and contract
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
@@ -102,4 +112,5 @@ fmt: $(VENV)/.dev ## format code and contract
 
 clean: ## remove the environment, state and caches (a running mesh is stopped first)
 	@if test -x $(BIN)/gladhand && test -d .gladhand; then $(BIN)/gladhand down || true; fi
-	@rm -rf $(VENV) .gladhand .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info gen/python/*.egg-info
+	@rm -rf $(VENV) .gladhand .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info {gen,clients}/python/*.egg-info \
+	  .clients gen/typescript/node_modules examples/clients/typescript/{node_modules,dist} examples/clients/java/target

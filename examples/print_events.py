@@ -1,17 +1,24 @@
-"""Prints the business events of a mesh. Needs gladhand-contracts and nats-py: python print_events.py [NATS_URL]."""
+"""Prints the business events of a mesh. Needs gladhand-contracts and nats-py[nkeys]; --help tells how to call it."""
 
+import argparse
 import asyncio
-import sys
+import secrets
+import ssl
+from pathlib import Path
+from typing import Any
 
 import nats
 from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig
 
+from logistics.contract.v1 import envelope
 from logistics.invoice.v1 import InvoiceEvent
 from logistics.load.v1 import LoadEvent
 from logistics.order.v1 import OrderEvent
 from logistics.pod.v1 import PodEvent
 
-EVENTS = {kind.__name__.removesuffix("Event").lower(): kind for kind in (OrderEvent, LoadEvent, PodEvent, InvoiceEvent)}
+KINDS = (OrderEvent, LoadEvent, PodEvent, InvoiceEvent)
+EVENTS = {kind.DESCRIPTOR.GetOptions().Extensions[envelope].aggregate: kind for kind in KINDS}
 
 
 async def show(message: Msg) -> None:
@@ -20,12 +27,25 @@ async def show(message: Msg) -> None:
     print(event.record_time.ToJsonString(), message.subject, event.WhichOneof("body"), flush=True)
 
 
-async def main(url: str = "nats://127.0.0.1:4222") -> None:
-    """Follow every stream from its beginning."""
-    log = (await nats.connect(url)).jetstream()
-    for aggregate in EVENTS:
-        await log.subscribe(f"logistics.{aggregate}.>", cb=show, ordered_consumer=True)
+async def main() -> None:
+    """Follow the events from the beginning of their streams."""
+    parser = argparse.ArgumentParser(description="Print the business events of a mesh.")
+    parser.add_argument("url", nargs="?", default="nats://127.0.0.1:4222", help="nats:// or tls:// URL of the mesh")
+    parser.add_argument("--credentials", type=Path, help="seed file of `gladhand bus credentials create NAME`")
+    parser.add_argument("--ca", type=Path, help="the mesh's ca.pem, for a tls:// URL")
+    parser.add_argument("--reads", default=",".join(EVENTS), help="aggregates that the credentials may read")
+    asked = parser.parse_args()
+    options: dict[str, Any] = {"tls": ssl.create_default_context(cafile=asked.ca)} if asked.ca else {}
+    if asked.credentials:
+        # Who has credentials hears answers on an inbox that is named after the file, and on no other.
+        options |= {"nkeys_seed": str(asked.credentials), "inbox_prefix": f"_INBOX_{asked.credentials.stem}"}
+    log = (await nats.connect(asked.url, **options)).jetstream()
+    for aggregate in asked.reads.split(","):
+        stream = EVENTS[aggregate].DESCRIPTOR.GetOptions().Extensions[envelope].stream
+        # A reader with a name asks with its filter in the request, which is what credentials permit.
+        named = ConsumerConfig(name=f"print-{secrets.token_hex(8)}")
+        await log.subscribe(f"logistics.{aggregate}.>", stream=stream, cb=show, ordered_consumer=True, config=named)
     await asyncio.Event().wait()
 
 
-asyncio.run(main(*sys.argv[1:]))
+asyncio.run(main())

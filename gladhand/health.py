@@ -21,6 +21,7 @@ class Health(health_pb2_grpc.HealthServicer):
         """Begin with NOT_SERVING for the process (the empty name) and each of `services`."""
         self._serving = dict.fromkeys(("", *services), False)
         self._draining = False
+        self._watchers = 0
         self._moved = asyncio.Condition()
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -36,12 +37,14 @@ class Health(health_pb2_grpc.HealthServicer):
         async with self._moved:
             self._moved.notify_all()
 
-    async def drain(self) -> None:
-        """Turn everything NOT_SERVING for good, tell the watchers and let them go."""
+    async def drain(self) -> bool:
+        """Turn everything NOT_SERVING for good, tell the watchers and let them go; whether there were any."""
+        watched = self._watchers > 0
         await self.mark(serving=False)
         self._draining = True
         async with self._moved:
             self._moved.notify_all()
+        return watched
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
         """Return the present status; NOT_FOUND for a service that is not served here."""
@@ -53,12 +56,20 @@ class Health(health_pb2_grpc.HealthServicer):
         self, request: health_pb2.HealthCheckRequest, _context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Yield the status, and again whenever it changes, until the server drains."""
+        self._watchers += 1
+        try:
+            async for status in self._changes(request.service):
+                yield _Status(status=status)
+        finally:
+            self._watchers -= 1
+
+    async def _changes(self, service: str) -> AsyncIterator[Any]:
         told: int | None = None
         while True:
-            status = self._status(request.service)
+            status = self._status(service)
             if status != told:
                 told = status
-                yield _Status(status=status)
+                yield status
                 continue
             if self._draining:
                 return

@@ -12,7 +12,9 @@ Rules, for methods whose policy says `requires_request_id` and whose servicer is
 - where the store is out of reach the call is refused with Unavailable, before it does anything.
 
 Requests are compared by SHA-256 over their deterministic serialisation, so that clients may order map entries as they
-like. What a replica cannot know is bounded by time: a claim whose holder died expires.
+like. What a replica cannot know is bounded by time: a claim is renewed while its work goes on, and one that was not
+renewed for three seconds belongs to a replica that died or hangs, so that a twin takes it over. Its holder may come
+back to life and finish the same work: there too the business key is what makes it happen once.
 """
 
 from __future__ import annotations
@@ -45,8 +47,11 @@ _CLAIM_S = 60.0
 _MARGIN_S = 5.0
 """Seconds that a claim outlives the deadline of its call: for the skew of clocks and the last write."""
 
+_RENEW_S, _LEASE_S = 1.0, 3.0
+"""Seconds between two renewals, and without one after which a claim is taken over; by each replica's own clock."""
+
 _ATTEMPTS = 16
-"""Rounds that a call competes for its id before it gives up."""
+"""Rounds that a call competes for its id before it gives up; to wait for a twin is none."""
 
 _UNCLEAR = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "INTERNAL"})
 """Ends after which the work may have been done, in whole or in part."""
@@ -204,11 +209,44 @@ class BucketIdempotency:
             pause = min(pause * 2, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
 class _Claim:
-    key: str
-    digest: bytes
-    revision: int
+    """What a call holds while its work goes on: renewed now and then, so that a twin elsewhere sees it live."""
+
+    def __init__(self, store: IdempotencyStore, key: str, record: Record, revision: int) -> None:
+        self.key = key
+        self._store = store
+        self._record = record
+        self._revision = revision
+        self._renewal: asyncio.Task[None] | None = None
+        self._timer = self._later()
+
+    async def end(self, record: Record) -> bool:
+        """Put what came of it in place of the claim; whether it still was this call's."""
+        self._timer.cancel()
+        if self._renewal is not None:
+            await asyncio.wait((self._renewal,))
+            self._timer.cancel()
+        return await self._store.replace(self.key, record, self._revision) is not None
+
+    def record(self, state: State, answer: bytes = b"") -> Record:
+        """Return the record of another state of the same request."""
+        return Record(state, self._record.digest, answer=answer)
+
+    def _later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(_RENEW_S, self._renew)
+
+    def _renew(self) -> None:
+        self._renewal = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        try:
+            revision = await self._store.replace(self.key, self._record, self._revision)
+        except GladhandError as error:
+            _log.warning("claim not renewed", extra={"facts": {"key": self.key, "why": error.message}})
+            revision = self._revision
+        if revision is not None:
+            self._revision = revision
+            self._timer = self._later()
 
 
 class Once:
@@ -255,12 +293,15 @@ class Once:
     async def _claim(self, key: str, request_id: str, digest: bytes, remaining_s: float | None) -> _Claim | bytes:
         allowed_s = _CLAIM_S if remaining_s is None else remaining_s
         stop_ms = self._now_ms() + round(allowed_s * 1000)
-        for _attempt in range(_ATTEMPTS):
+        monotonic = asyncio.get_running_loop().time
+        attempts = 0
+        while attempts < _ATTEMPTS:
+            attempts += 1
             now_ms = self._now_ms()
             mine = Record(State.RUNNING, digest, stop_ms + round(_MARGIN_S * 1000))
             revision = await self._store.create(key, mine)
             if revision is not None:
-                return _Claim(key, digest, revision)
+                return _Claim(self._store, key, mine, revision)
             held = await self._store.get(key)
             if held is None:
                 continue
@@ -272,12 +313,14 @@ class Once:
             if state is State.RUNNING and held.record.until_ms > now_ms:
                 if now_ms >= stop_ms:
                     break
-                pause_ms = min(stop_ms, held.record.until_ms) - now_ms
-                await self._store.changed(key, held.revision, pause_ms / 1000)
-                continue
+                pause_s, since = (min(stop_ms, held.record.until_ms) - now_ms) / 1000, monotonic()
+                await self._store.changed(key, held.revision, min(pause_s, _LEASE_S))
+                if monotonic() - since < _LEASE_S:
+                    attempts -= 1
+                    continue
             revision = await self._store.replace(key, mine, held.revision)
             if revision is not None:
-                return _Claim(key, digest, revision)
+                return _Claim(self._store, key, mine, revision)
         raise Unavailable(
             f"the first call with request_id {request_id} still runs; repeat with the same id",
             metadata={"request_id": request_id},
@@ -285,9 +328,8 @@ class Once:
 
     async def _keep(self, claim: _Claim, answer: bytes) -> None:
         """Keep the answer. Where that fails the caller still gets it: the work is done, and its claim expires."""
-        record = Record(State.ANSWERED, claim.digest, answer=answer)
         try:
-            if await self._store.replace(claim.key, record, claim.revision) is None:
+            if not await claim.end(claim.record(State.ANSWERED, answer)):
                 _log.warning("claim lost before its answer was kept", extra={"facts": {"key": claim.key}})
         except GladhandError as error:
             _log.warning("answer not kept", extra={"facts": {"key": claim.key, "why": error.message}})
@@ -303,8 +345,7 @@ class Once:
             await asyncio.shield(task)
 
     async def _release(self, claim: _Claim, state: State) -> None:
-        record = Record(state, claim.digest)
         try:
-            await self._store.replace(claim.key, record, claim.revision)
+            await claim.end(claim.record(state))
         except GladhandError as error:
             _log.warning("claim not released", extra={"facts": {"key": claim.key, "why": error.message}})

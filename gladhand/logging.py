@@ -1,6 +1,8 @@
 """Log lines: one JSON object each, or readable ones for a console, always with the correlation id in force.
 
-Nothing here looks into messages: show one with `gladhand.masking.masked`. Give facts as `extra={"facts": {...}}`.
+A message of the contract is shown as `gladhand.masking.masked` shows it, be it an argument or a fact, inside lists and
+dictionaries too. What was put into a string before it came here stands as it is. Give facts as
+`extra={"facts": {...}}`.
 """
 
 from __future__ import annotations
@@ -8,8 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from google.protobuf.message import Message
 
 from gladhand.calls import correlation_id
 from gladhand.masking import masked
@@ -22,7 +27,32 @@ _CHATTY = ("httpx", "httpcore")
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts = getattr(record, "facts", None)
-    return dict(facts) if isinstance(facts, dict) else {}
+    return {str(name): _shown(value) for name, value in facts.items()} if isinstance(facts, dict) else {}
+
+
+def _shown(value: Any) -> Any:
+    """The value with every message in it masked."""
+    if isinstance(value, Message):
+        return masked(value)
+    if isinstance(value, Mapping):
+        return {key: _shown(each) for key, each in value.items()}
+    if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray):
+        return [_shown(each) for each in value]
+    return value
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The line's text, every message among its arguments masked."""
+    given = record.args
+    try:
+        record.args = tuple(_shown(each) for each in given) if isinstance(given, tuple) else _shown(given)
+        record.msg, before = _shown(record.msg), record.msg
+        try:
+            return record.getMessage()
+        finally:
+            record.msg = before
+    finally:
+        record.args = given
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,7 +69,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         if correlation := correlation_id():
             line["correlation_id"] = correlation
@@ -63,7 +93,7 @@ class ConsoleFormatter(logging.Formatter):
         if correlation := correlation_id():
             facts["correlation_id"] = correlation
         tail = "".join(f" {key}={value}" for key, value in facts.items())
-        text = f"{time} {record.levelname:<7} {self._service} {record.name}: {record.getMessage()}{tail}"
+        text = f"{time} {record.levelname:<7} {self._service} {record.name}: {_message(record)}{tail}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sysconfig
 import time
@@ -48,10 +49,12 @@ class NatsServer:
     """One nats-server process and its directory. A directory that was used before is taken up again, data and all.
 
     `port` and `monitoring_port` 0 take any free port and keep it over restarts of this object. `synced` False leaves
-    fsync to a two-minute timer and is for tests of the refusal only. `extra` is configuration added as it stands.
+    fsync to a two-minute timer and is for tests of the refusal only. `authorization` is a file of `accounts` that is
+    read at start and at every `reload`. `tls_dir` holds `cert.pem`, `key.pem` and `ca.pem`; with it nothing is served
+    in the clear, monitoring included. `extra` is configuration added as it stands.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each stands for one thing that the server is told
         self,
         directory: Path,
         *,
@@ -60,6 +63,8 @@ class NatsServer:
         monitoring_port: int = 0,
         max_store_bytes: int | None = None,
         synced: bool = True,
+        authorization: Path | None = None,
+        tls_dir: Path | None = None,
         extra: str = "",
     ) -> None:
         self.directory = directory.absolute()
@@ -68,18 +73,20 @@ class NatsServer:
         self.monitoring_port = monitoring_port
         self.max_store_bytes = max_store_bytes
         self.synced = synced
+        self.authorization = authorization.absolute() if authorization is not None else None
+        self.tls_dir = tls_dir.absolute() if tls_dir is not None else None
         self.extra = extra
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """The URL for clients; known once started."""
-        return f"nats://127.0.0.1:{self.port}"
+        return f"{'nats' if self.tls_dir is None else 'tls'}://127.0.0.1:{self.port}"
 
     @property
     def monitoring_url(self) -> str:
         """The URL of the monitoring endpoint; known once started."""
-        return f"http://127.0.0.1:{self.monitoring_port}"
+        return f"{'http' if self.tls_dir is None else 'https'}://127.0.0.1:{self.monitoring_port}"
 
     @property
     def pid(self) -> int | None:
@@ -134,6 +141,11 @@ class NatsServer:
         self._process.wait()
         self._process = None
 
+    def reload(self) -> None:
+        """Have it read its configuration anew: authorization and certificates. Connections that may stay, stay."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGHUP)
+
     def kill(self) -> None:
         """Kill the process at once (SIGKILL), as a crash would. Safe to call when it does not run."""
         if self._process is not None:
@@ -156,7 +168,8 @@ class NatsServer:
         return "\n".join((
             f"server_name: {quoted(self.name)}",
             f'listen: "127.0.0.1:{self.port or -1}"',
-            f'http: "127.0.0.1:{self.monitoring_port or -1}"',
+            f'{"http" if self.tls_dir is None else "https"}: "127.0.0.1:{self.monitoring_port or -1}"',
+            *self._secured(),
             f"ports_file_dir: {quoted(str(self.directory / 'ports'))}",
             "max_payload: 1048576",
             "jetstream {",
@@ -169,6 +182,16 @@ class NatsServer:
             "",
         ))  # fmt: skip
 
+    def _secured(self) -> list[str]:
+        lines: list[str] = []
+        if self.tls_dir is not None:
+            files = {f"{kind}_file": str(self.tls_dir / f"{kind}.pem") for kind in ("cert", "key", "ca")}
+            lines += ["tls {", *(f"  {name}: {json.dumps(file)}" for name, file in files.items()), "}"]
+        if self.authorization is not None:
+            # The server takes the path of an include as relative to this file, whatever it looks like.
+            lines.append(f"include {json.dumps(os.path.relpath(self.authorization, self.directory))}")
+        return lines
+
     def _ready(self, ports: Path) -> bool:
         if self._process is None:
             return False
@@ -179,8 +202,10 @@ class NatsServer:
             return False
         self.port = int(found["nats"][0].rpartition(":")[2])
         self.monitoring_port = int(found["monitoring"][0].rpartition(":")[2])
+        secured = ssl.create_default_context(cafile=self.tls_dir / "ca.pem") if self.tls_dir is not None else None
+        url = f"{self.monitoring_url}/healthz"
         try:
-            with urllib.request.urlopen(f"{self.monitoring_url}/healthz", timeout=2) as answer:  # noqa: S310 - loopback
+            with urllib.request.urlopen(url, timeout=2, context=secured) as answer:  # noqa: S310 - loopback
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

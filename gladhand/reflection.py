@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
@@ -25,7 +28,8 @@ def add_reflection(
     Whoever asks must be somebody: `identify(context)` raises a GladhandError where it is not, or returns something to
     wait for that may.
     """
-    servicer = ReflectionServicer([*services, *_VERSIONS[1:]])
+    pool = cast(DescriptorPool, _WithMethods(descriptor_pool.Default()))
+    servicer = ReflectionServicer([*services, *_VERSIONS[1:]], pool)
 
     async def answer(requests: Any, context: Any) -> AsyncIterator[Any]:
         try:
@@ -46,3 +50,23 @@ def add_reflection(
     )
     for version in _VERSIONS:
         server.add_registered_method_handlers(version, {"ServerReflectionInfo": handler})
+
+
+class _WithMethods:
+    """A descriptor pool that finds methods too, as the protocol wants: ghz asks for `package.Service.Method`."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:  # the pool's own name
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            owner, _, method = symbol.rpartition(".")
+            service = self._pool.FindServiceByName(owner)
+            if method not in service.methods_by_name:
+                raise
+            return service.file

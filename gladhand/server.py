@@ -1,9 +1,9 @@
 """A service as a process: what it serves, what it runs beside, what it holds open, and how it starts and stops.
 
 Start: settings, resources in order, contracts checked, port bound, tasks started, health SERVING, ready file.
-Stop (SIGTERM, SIGINT, or a background task that died): health NOT_SERVING, no new calls, endless streams ended with
-UNAVAILABLE, calls in flight finished within the grace, tasks asked to return, resources closed in reverse order. A
-second signal ends the grace.
+Stop (SIGTERM, SIGINT, or a background task that died): health NOT_SERVING, a moment in which clients turn away, no new
+calls, endless streams ended with UNAVAILABLE, calls in flight finished within the grace, tasks asked to return,
+resources closed in reverse order. A second signal ends the grace.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import grpc
 
-from gladhand import telemetry
+from gladhand import metrics, telemetry
 from gladhand.errors import StartRefused
 from gladhand.health import Health
 from gladhand.idempotency import IdempotencyStore, Once
@@ -32,9 +32,11 @@ from gladhand.readiness import Ready, remove_ready, write_ready
 from gladhand.reflection import add_reflection
 from gladhand.security.exposure import credentials_of
 from gladhand.security.gate import Gate
+from gladhand.server_status import ServerStatus
 from gladhand.serving import Methods
 from gladhand.settings import Settings
 from gladhand.supervision import BackgroundTask, Supervisor, TaskDied
+from logistics.server.v1.server_service_pb2_grpc import add_ServerServiceServicer_to_server
 
 __all__ = ["Running", "ServiceProcess"]
 
@@ -46,6 +48,9 @@ _log = logging.getLogger(__name__)
 
 _REPORT_S = 60.0
 """Seconds between two reports of the calls served."""
+
+_LEAVE_S = 0.2
+"""Seconds between telling clients that the server stops and stopping."""
 
 EXIT_DRAINED, EXIT_DIED, EXIT_REFUSED = 0, 1, 2
 
@@ -151,9 +156,12 @@ class ServiceProcess(Generic[S]):
         """
         async with AsyncExitStack() as stack:
             traces = stack.enter_context(telemetry.started(self.name, self.settings.otlp_endpoint))
+            stack.enter_context(metrics.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
             chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions), self.settings.unread_s)
+            status = ServerStatus(self.name, self._methods.services(), chain.tally)
+            self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services())
             self._server = self._bind(chain, self._health, traces)
             self._supervisor = supervisor = Supervisor()
@@ -223,10 +231,10 @@ class ServiceProcess(Generic[S]):
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_receive_message_length", size),
                 ("grpc.keepalive_time_ms", 60_000),
-                ("grpc.keepalive_timeout_ms", 20_000),
+                ("grpc.http2.ping_timeout_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
-                # Our own clients ping every 30 s; whoever pings more often than every 10 s is cut off.
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                # Our own clients ping every 5 s; whoever pings more often than every 4 s is cut off.
+                ("grpc.http2.min_ping_interval_without_data_ms", 4_000),
             ),
         )
         self._methods.register(server, chain, self._once)
@@ -269,7 +277,9 @@ class ServiceProcess(Generic[S]):
         if self.settings.ready_file is not None:
             remove_ready(self.settings.ready_file)
         if self._health is not None and self._server is not None:
-            await self._health.drain()
+            if await self._health.drain():
+                # Clients that watch are gone in a moment. Calls that come in once grpcio stops, it cancels unseen.
+                await asyncio.sleep(_LEAVE_S)
             chain.streams.drain()
             await self._server.stop(grace_s)
         if self._once is not None:

@@ -16,8 +16,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gladhand.errors import SettingsError
 from gladhand.security.names import TRUST_DOMAIN
 from gladhand.security.rates import USUAL, Rate, parse_rates
+from gladhand.targets import target
 
-__all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings"]
+__all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings", "TargetUri"]
 
 _PREFIX = "GLADHAND_"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -58,6 +59,10 @@ def _one_of(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+TargetUri = Annotated[str, AfterValidator(target)]
+"""Where another service is, in any form that `gladhand.targets` reads."""
 
 
 def _key_set(value: str) -> str:
@@ -108,11 +113,18 @@ class Settings(BaseSettings):
     nats_url: Annotated[str, _one_of("nats", "tls", "ws", "wss")] = Field(
         "nats://127.0.0.1:4222", description="one or more URLs, comma between, for example nats://127.0.0.1:4222"
     )
+    nats_credentials: Path | None = Field(
+        None, description="the path of this identity's seed file, for example .gladhand/secure/bus/orchestrator.nk"
+    )
     monitoring_url: Annotated[str, _one_of("http", "https")] | None = Field(
         None, description="the HTTP address of nats-server's monitoring, for example http://127.0.0.1:8222"
     )
     allow_unsynced: bool = Field(
         False, description="true only where losing the newest events in a power cut is acceptable"
+    )
+
+    allow_breaking: bool = Field(
+        False, description="true only where the consumers that the contract of this service would break may break"
     )
 
     replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")

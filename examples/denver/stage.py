@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from deploy.tryton.credentials import Credentials
 from deploy.tryton.layout import DATABASE
 from deploy.tryton.order_desk import OrderDesk
-from gladhand.bus.connection import ConnectionSettings, connected
+from gladhand.bus.connection import connected
 from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.warp import MeshClock
 from gladhand.cli.ask import Orchestrator, orchestrator
@@ -60,9 +60,7 @@ async def set_up(home: Home, mesh: MeshState) -> AsyncIterator[Stage]:
         desk = await stack.enter_async_context(
             OrderDesk(mesh.url("tryton"), DATABASE, passwords.order_clerk, trust=trust)
         )
-        log = await stack.enter_async_context(
-            connected(ConnectionSettings(servers=(mesh.nats_url,), name="gladhand-demo"))
-        )
+        log = await stack.enter_async_context(connected(mesh.bus("gladhand-demo")))
         clock = MeshClock()
         await stack.enter_async_context(clock.following(JetStreamBus(log, clock)))
         fleet = await stack.enter_async_context(

@@ -25,6 +25,7 @@ _KEY = re.compile(r"[-/_=A-Za-z0-9]+(\.[-/_=A-Za-z0-9]+)*\Z")
 _WATCHED = re.compile(r"[-/_=.*>A-Za-z0-9]+\Z")
 _NO_MESSAGE = 10037
 _IN_USE = 10058
+_NOT_FOUND = 10059
 _OPERATION = "KV-Operation"
 
 
@@ -44,6 +45,10 @@ STANDARD_BUCKETS = (
     BucketSpec("IDEMPOTENCY", "First answers by request id.", keep=timedelta(days=7), max_bytes=128 * _MIB),
     BucketSpec("CURSORS", "How far pollers of outside systems have got.", max_bytes=16 * _MIB),
     BucketSpec("CLOCK", "The offset of a warped mesh clock.", max_bytes=_MIB),
+    BucketSpec("INBOX_KEYS", "Which inbox message brought a report first.", keep=timedelta(days=7)),
+    # Four heartbeats (gladhand.registry.store): a process that dies without a word is taken for live no longer.
+    BucketSpec("REGISTRY", "Who lives by which contract.", keep=timedelta(seconds=60), max_bytes=16 * _MIB),
+    BucketSpec("CONTRACTS", "Contracts of those who were ever registered, by digest.", max_bytes=64 * _MIB),
 )
 
 
@@ -69,11 +74,16 @@ async def open_bucket(connection: Client, spec: BucketSpec, patience: Patience) 
         "num_replicas": spec.replicas,
     }
     try:
-        await bucket.api(f"$JS.API.STREAM.CREATE.KV_{spec.name}", json.dumps(config).encode())
-    except Refused as refused:
-        # Somebody made it with other limits: theirs hold.
-        if refused.error_code != _IN_USE:
-            raise _refusal(spec.name, refused) from refused
+        # Somebody may have made it with other limits: theirs hold. Only few may make one, so look first.
+        await bucket.api(f"$JS.API.STREAM.INFO.KV_{spec.name}", b"")
+    except Refused as missing:
+        if missing.error_code != _NOT_FOUND:
+            raise _refusal(spec.name, missing) from missing
+        try:
+            await bucket.api(f"$JS.API.STREAM.CREATE.KV_{spec.name}", json.dumps(config).encode())
+        except Refused as refused:
+            if refused.error_code != _IN_USE:
+                raise _refusal(spec.name, refused) from refused
     return bucket
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from nats import errors as nats_errors
 from nats.aio.client import Client
 
-from gladhand.errors import StartRefused
+from gladhand.bus.credentials import Credentials
+from gladhand.bus.permissions import inbox_of
+from gladhand.bus.refusals import MeshClient
+from gladhand.errors import SettingsError, StartRefused
 
 _log = logging.getLogger(__name__)
 _PENDING_BYTES = 32 << 20
@@ -27,8 +32,10 @@ class ConnectionSettings:
     """Shown by the server's monitoring; the service's name."""
     user: str | None = None
     password: str | None = None
-    credentials_file: str | None = None
-    """Path of a JWT credentials file; a renewed file is read at the next reconnect."""
+    credentials: Path | None = None
+    """A seed file, named after the identity; see `bus.credentials`."""
+    ca: Path | None = None
+    """Certificates to know the server by; None means that the connection is not encrypted."""
     connect_timeout: int = 2
     ping_interval: int = 2
     """A hung server is noticed after `ping_interval * pings_out`; the client's own default of 120 never notices."""
@@ -39,8 +46,14 @@ class ConnectionSettings:
 
 
 async def connect(settings: ConnectionSettings) -> Client:
-    """Return a connected client. Raises StartRefused where no server answers in time or the credentials are refused."""
-    connection = Client()
+    """Return a connected client.
+
+    Raises StartRefused where no server answers in time or the credentials are refused, SettingsError where credentials
+    or certificates cannot be read.
+    """
+    credentials = Credentials.read(settings.credentials) if settings.credentials is not None else None
+    secured = _secured(settings, credentials)
+    connection = MeshClient(credentials.identity if credentials is not None else settings.name)
     seen: list[Exception] = []
     said: set[str] = set()
 
@@ -50,9 +63,10 @@ async def connect(settings: ConnectionSettings) -> Client:
             seen[:] = [error]
         # Every attempt to reconnect reports the same thing: said once until something else happens.
         text = str(error) or type(error).__name__
+        forbidden = connection.heard(text)
         if text not in said:
             said.add(text)
-            _log.warning("nats: %s", text)
+            _log.log(logging.WARNING if forbidden is None else logging.ERROR, "nats: %s", forbidden or text)
 
     async def on_disconnect() -> None:
         if not connection.is_closed:
@@ -78,7 +92,7 @@ async def connect(settings: ConnectionSettings) -> Client:
                 pending_size=_PENDING_BYTES,
                 user=settings.user,
                 password=settings.password,
-                user_credentials=settings.credentials_file,
+                **secured,
             )
     except (nats_errors.Error, OSError, TimeoutError) as failed:
         await disconnect(connection)
@@ -86,6 +100,22 @@ async def connect(settings: ConnectionSettings) -> Client:
         where = ", ".join(_shown(server) for server in settings.servers)
         raise StartRefused(f"no NATS server at {where} lets us in: {str(cause) or type(cause).__name__}") from failed
     return connection
+
+
+def _secured(settings: ConnectionSettings, credentials: Credentials | None) -> dict[str, Any]:
+    """What the client needs to prove itself, and to have the server do so."""
+    options: dict[str, Any] = {}
+    if credentials is not None:
+        options["nkeys_seed_str"] = credentials.seed
+        options["inbox_prefix"] = inbox_of(credentials.identity)
+    if settings.ca is not None:
+        try:
+            options["tls"] = ssl.create_default_context(cafile=settings.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"the certificates in {settings.ca} cannot be read: {error.strerror or error}"
+            ) from error
+    return options
 
 
 def _shown(url: str) -> str:

@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 from gladhand.bus.deadletters import REDRIVE_STREAM, DeadLetter, redrive_subject, restored
 from gladhand.bus.dispatch import Dispatcher
 from gladhand.bus.port import BusUnavailable, Delivery, Lag, StreamMissing, Subscription
-from gladhand.bus.pull import PullFeed, acked_fields
+from gladhand.bus.pull import PullFeed, acked_fields, filtered
 from gladhand.bus.request import Patience, Refused, Unanswered, ask_patiently
 from gladhand.clock import Clock
 from gladhand.envelope import subject_token
@@ -189,8 +189,7 @@ class _Source:
             "max_ack_pending": _MOST_UNACKED,
             "replay_policy": "instant",
         }
-        if self._filters:
-            config["filter_subjects"] = list(self._filters)
+        filtering = filtered(config, self._filters)
         try:
             try:
                 stored = (await self._api("INFO", {}))["config"]
@@ -201,7 +200,7 @@ class _Source:
                     raise
                 begin = subscription.from_now and self.stream == subscription.stream
                 config["deliver_policy"] = "new" if begin else "all"
-            await self._api("CREATE", {"stream_name": self.stream, "config": config, "action": ""})
+            await self._api("CREATE", {"stream_name": self.stream, "config": config, "action": ""}, filtering)
         except Refused as refused:
             raise StreamMissing(f"consumer {self._durable} on {self.stream}: {refused.description}") from refused
         except Unanswered as error:
@@ -237,7 +236,7 @@ class _Source:
         except Unanswered as error:
             raise BusUnavailable(f"consumer {self._durable} on {self.stream}: {error}") from error
 
-    async def _api(self, verb: str, request: dict[str, object]) -> dict[str, Any]:
-        subject = f"$JS.API.CONSUMER.{verb}.{self.stream}.{self._durable}"
+    async def _api(self, verb: str, request: dict[str, object], suffix: str = "") -> dict[str, Any]:
+        subject = f"$JS.API.CONSUMER.{verb}.{self.stream}.{self._durable}{suffix}"
         payload = json.dumps(request).encode() if request else b""
         return (await ask_patiently(self._connection, subject, payload, None, self._patience))[0]

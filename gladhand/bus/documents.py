@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping
+from contextlib import aclosing
 
 from nats import errors as nats_errors
 from nats.aio.client import Client
@@ -13,7 +14,6 @@ from nats.js import api
 from nats.js.errors import (
     APIError,
     BucketNotFoundError,
-    DigestMismatchError,
     Error,
     NotFoundError,
     ServiceUnavailableError,
@@ -21,7 +21,8 @@ from nats.js.errors import (
 from nats.js.object_store import ObjectStore as NatsObjectStore
 
 from gladhand.bus.port import BusUnavailable, Damaged, StoredObject, StreamFull
-from gladhand.bus.request import FULL
+from gladhand.bus.request import FULL, Patience
+from gladhand.log.replay import replay
 
 _MIB = 1 << 20
 _WAIT_S = 30.0
@@ -34,10 +35,10 @@ async def open_documents(
     stream = connection.jetstream(timeout=_WAIT_S)
     try:
         try:
-            return Documents(await stream.object_store(bucket), bucket)
+            return Documents(connection, await stream.object_store(bucket), bucket)
         except (BucketNotFoundError, NotFoundError):
             config = api.ObjectStoreConfig(bucket=bucket, max_bytes=max_bytes, replicas=replicas)
-            return Documents(await stream.create_object_store(bucket, config=config), bucket)
+            return Documents(connection, await stream.create_object_store(bucket, config=config), bucket)
     except (Error, nats_errors.Error, TimeoutError) as error:
         raise _failure(bucket, error) from error
 
@@ -45,7 +46,8 @@ async def open_documents(
 class Documents:
     """`ObjectStore` on JetStream; get one from `open_documents`. Read back by hash, so damage is noticed."""
 
-    def __init__(self, store: NatsObjectStore, bucket: str) -> None:
+    def __init__(self, connection: Client, store: NatsObjectStore, bucket: str) -> None:
+        self._connection = connection
         self._store = store
         self._bucket = bucket
 
@@ -62,17 +64,31 @@ class Documents:
             raise _failure(self._bucket, error) from error
 
     async def get(self, name: str) -> bytes | None:
-        """Return a file's content; see `ObjectStore.get`."""
+        """Return a file's content; see `ObjectStore.get`.
+
+        Its chunks are read as any stream is: nats-py looks for the stream by a request that would list all of them.
+        """
         try:
-            async with asyncio.timeout(_WAIT_S):
-                found = await self._store.get(name)
+            info = await self._store.get_info(name)
         except NotFoundError:
             return None
-        except DigestMismatchError as error:
-            raise Damaged(f"{self._bucket}/{name} does not match its hash") from error
         except (Error, nats_errors.Error, TimeoutError) as error:
             raise _failure(self._bucket, error) from error
-        return bytes(found.data or b"")
+        content = bytearray()
+        chunks = replay(
+            self._connection,
+            f"OBJ_{self._bucket}",
+            start=1,
+            filters=(f"$O.{self._bucket}.C.{info.nuid}",),
+            follow=False,
+            patience=Patience(deadline=_WAIT_S),
+        )
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                content += chunk.payload
+        if digest_of(content) != _padded(info.digest or ""):
+            raise Damaged(f"{self._bucket}/{name} does not match its hash")
+        return bytes(content)
 
     async def stat(self, name: str) -> StoredObject | None:
         """Return what is known about a file; see `ObjectStore.stat`."""
@@ -93,9 +109,14 @@ class Documents:
             raise _failure(self._bucket, error) from error
 
 
-def digest_of(content: bytes) -> str:
+def digest_of(content: bytes | bytearray) -> str:
     """Return the hash under which the object store knows some content."""
     return f"SHA-256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode()}"
+
+
+def _padded(digest: str) -> str:
+    """Clients disagree on whether the hash carries its padding."""
+    return digest.rstrip("=") + "=" * (-len(digest.removeprefix("SHA-256=").rstrip("=")) % 4)
 
 
 def _stored(info: api.ObjectInfo) -> StoredObject:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from nats.aio.client import Client
@@ -134,6 +135,19 @@ class PullFeed:
             else:
                 del self._asked[reply]
             break
+
+
+def filtered(config: dict[str, Any], filters: Sequence[str]) -> str:
+    """Put subject filters into a consumer's configuration; return what comes behind its name in the request's subject.
+
+    A single filter stands in the subject too, where permissions can hold it; NATS has no such form for several.
+    """
+    if len(filters) == 1:
+        config["filter_subject"] = filters[0]
+        return f".{filters[0]}"
+    if filters:
+        config["filter_subjects"] = list(filters)
+    return ""
 
 
 def acked_fields(message: Msg) -> tuple[int, int, int, int, int]:

@@ -13,6 +13,8 @@ from nats import errors as nats_errors
 from nats.aio.client import Client
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from gladhand.bus.refusals import permitted
+
 WRONG_LAST = frozenset({10071, 10164, 10201})
 """Wrong last sequence, alone and in a batch, and a batch that holds a known message id: look before judging."""
 FULL = frozenset({10002, 10023, 10028, 10047, 10077})
@@ -60,9 +62,15 @@ def traced(headers: dict[str, str]) -> dict[str, str]:
 async def ask(
     connection: Client, subject: str, payload: bytes, headers: Mapping[str, str] | None, wait_s: float
 ) -> dict[str, Any]:
-    """Send one JetStream request, once. Raises Unanswered or Refused; MaxPayloadError of nats passes through."""
+    """Send one JetStream request, once.
+
+    Raises Unanswered, Refused, NotPermitted; MaxPayloadError of nats passes through.
+    """
     try:
-        message = await connection.request(subject, payload, timeout=wait_s, headers=dict(headers) if headers else None)
+        with permitted(connection, subject):
+            message = await connection.request(
+                subject, payload, timeout=wait_s, headers=dict(headers) if headers else None
+            )
     except nats_errors.MaxPayloadError:
         raise
     except (TimeoutError, nats_errors.Error, OSError) as error:
@@ -83,7 +91,7 @@ async def ask_patiently(
 ) -> tuple[dict[str, Any], int]:
     """Send a request that is safe to repeat until it is answered; return the answer and the number of attempts.
 
-    Raises Unanswered after `patience.deadline`, Refused at once.
+    Raises Unanswered after `patience.deadline`, Refused and NotPermitted at once.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience.deadline

@@ -86,9 +86,12 @@ def _leave(message: str, remedy: str, code: int) -> typer.Exit:
 def _known(error: Exception) -> Failure | None:
     from gladhand.cli.mesh.ports import NoPortError
     from gladhand.cli.mesh.start import AlreadyRunningError, MeshStartError
+    from gladhand.contracts.image import ImageError
     from gladhand.errors import GladhandError, NotFound, StartRefused, Unavailable
 
     match error:
+        case ImageError():
+            return Failure(str(error))
         case AlreadyRunningError():
             return Failure(str(error), "look: gladhand status   stop: gladhand down")
         case MeshStartError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from gladhand.bus.connection import ConnectionSettings, connected
 from gladhand.bus.deadletters import DeadLetter, DeadLetters
 from gladhand.bus.jetstream import JetStreamBus
+from gladhand.cli.contents import shown
 from gladhand.cli.failure import Exit, Failure
 from gladhand.cli.output import print_json, screen, table
 from gladhand.clock import SystemClock
@@ -18,12 +20,12 @@ from gladhand.errors import NotFound
 from gladhand.log.jetstream import JetStreamEventStore
 
 
-async def show_all(nats_url: str, consumer: str | None, limit: int, as_json: bool) -> None:
+async def show_all(bus: ConnectionSettings, consumer: str | None, limit: int, as_json: bool) -> None:
     """List the newest, newest first. How many there are in all is told below them, with JSON on stderr."""
-    async with _letters(nats_url) as letters:
+    async with _letters(bus) as letters:
         found, count = await letters.newest(limit, consumer)
     if as_json:
-        print_json([_as_dict(letter, whole=False) for letter in found])
+        print_json([view(letter, whole=False) for letter in found])
         if count > len(found):
             print(how_many(len(found), count), file=sys.stderr)
         return
@@ -44,28 +46,28 @@ def how_many(shown: int, count: int) -> str:
     return f"{shown} of {count}" + (f"; -n {count} shows all" if shown < count else "")
 
 
-async def show_one(nats_url: str, letter_id: int, as_json: bool) -> None:
-    """Show one with its headers and content. Raises Failure where it is not there."""
-    async with _letters(nats_url) as letters:
+async def show_one(bus: ConnectionSettings, letter_id: int, as_json: bool, raw: bool = False) -> None:
+    """Show one with its headers and content, masked; `raw` adds it as it is. Raises Failure where it is not there."""
+    async with _letters(bus) as letters:
         letter = await _get(letters, letter_id)
-    fields = _as_dict(letter, whole=True)
+    fields = view(letter, whole=True, raw=raw)
     if as_json:
         print_json(fields)
         return
     screen().print(table(("field", "value"), [(key, value) for key, value in fields.items() if value not in ("", {})]))
 
 
-async def replay(nats_url: str, numbers: Sequence[int], as_json: bool) -> None:
+async def replay(bus: ConnectionSettings, numbers: Sequence[int], as_json: bool) -> None:
     """Replay each. Raises Failure where one is not there, before any is replayed."""
     done: list[DeadLetter] = []
-    async with _letters(nats_url) as letters:
+    async with _letters(bus) as letters:
         await _check_all(letters, numbers)
         for number in dict.fromkeys(numbers):
             done.append(await letters.replay(number))
             if not as_json:
                 print(f"letter {number} went back to {done[-1].consumer}")
     if as_json:
-        print_json([_as_dict(letter, whole=False) for letter in done])
+        print_json([view(letter, whole=False) for letter in done])
 
 
 async def _check_all(letters: DeadLetters, numbers: Sequence[int]) -> None:
@@ -91,12 +93,13 @@ async def _get(letters: DeadLetters, number: int) -> DeadLetter:
 
 
 @asynccontextmanager
-async def _letters(nats_url: str) -> AsyncIterator[DeadLetters]:
-    async with connected(ConnectionSettings(servers=(nats_url,), name="gladhand-cli")) as connection:
+async def _letters(bus: ConnectionSettings) -> AsyncIterator[DeadLetters]:
+    async with connected(bus) as connection:
         yield DeadLetters(JetStreamBus(connection, SystemClock()), JetStreamEventStore(connection, source="cli"))
 
 
-def _as_dict(letter: DeadLetter, *, whole: bool) -> dict[str, Any]:
+def view(letter: DeadLetter, *, whole: bool, raw: bool = False) -> dict[str, Any]:
+    """Return a letter as it is shown, its message masked; `raw` adds the message as it is."""
     fields: dict[str, Any] = {
         "letter": letter.letter_id,
         "consumer": letter.consumer,
@@ -113,8 +116,13 @@ def _as_dict(letter: DeadLetter, *, whole: bool) -> dict[str, Any]:
     }
     if whole:
         fields["headers"] = dict(letter.headers)
-        try:
-            fields["payload"] = letter.payload.decode("ascii")
-        except UnicodeDecodeError:
+        content = shown(letter.subject, letter.payload)
+        if content is not None:
+            fields["message"] = content
+        else:
+            # As it came from outside, so nobody can tell what in it is personal.
+            fields["bytes"] = len(letter.payload)
+            fields["sha256"] = hashlib.sha256(letter.payload).hexdigest()
+        if raw:
             fields["payload_base64"] = base64.b64encode(letter.payload).decode()
     return fields

@@ -13,7 +13,7 @@ from rich.tree import Tree
 from gladhand.bus.connection import ConnectionSettings, connected
 from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.warp import MeshClock
-from gladhand.cli import journey, words
+from gladhand.cli import journey, traffic, words
 from gladhand.cli.mesh import certificates
 from gladhand.cli.mesh.probe import answers_http, serves_grpc
 from gladhand.cli.mesh.state import Condition, MeshState, ProcessState
@@ -33,20 +33,25 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
     erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/", mesh.secure)
     ending = certificates.ends(mesh)
     *answers, erp_answers = await asyncio.gather(*asked.values(), erp)
+    servers = await traffic.ask({name: mesh.target(name) for name in asked}, certificates.operator(mesh))
     health = {**dict(zip(asked, answers, strict=True)), "tryton": erp_answers}
-    streams, ahead = await _log(mesh.nats_url)
+    streams, ahead = await _log(mesh.bus(first_connect=2.0))
     health["nats"] = bool(streams)
     well = mesh.ready and all(health.values()) and all(p.condition in _WELL for p in mesh.processes.values())
     if as_json:
-        tls = {"on": mesh.secure is not None, "ends": {name: end.isoformat() for name, end in ending.items()}}
-        print_json({
-            **mesh.to_json(), "health": health, "streams": streams, "clock_ahead_ms": ahead, "tls": tls, "well": well,
-        })  # fmt: skip
+        document = {**mesh.to_json(), "health": health, "streams": streams, "clock_ahead_ms": ahead, "well": well}
+        document["tls"] = {
+            "on": mesh.secure is not None,
+            "ends": {name: end.isoformat() for name, end in ending.items()},
+        }
+        document["servers"] = {name: as_dict(server) for name, server in servers.items()}
+        print_json(document)
         return well
     now = dt.datetime.now(dt.UTC)
     rows = [_process_row(process, health.get(process.name), now) for process in mesh.processes.values()]
     console = screen()
     console.print(table(("process", "state", "answers", "#pid", "since", "#restarts", "address"), rows))
+    console.print(traffic.targets(servers))
     if streams:
         console.print("messages kept: " + "  ".join(f"{n} {c}" for n, c in streams.items() if c), highlight=False)
     clock = f"{now + dt.timedelta(milliseconds=ahead):%Y-%m-%d %H:%M:%S} UTC"
@@ -80,11 +85,10 @@ def _process_row(process: ProcessState, answers: bool | None, now: dt.datetime) 
     )
 
 
-async def _log(url: str) -> tuple[Mapping[str, int], int]:
+async def _log(bus: ConnectionSettings) -> tuple[Mapping[str, int], int]:
     """Messages by stream, and by how many milliseconds the mesh's clock is ahead; empty where JetStream is silent."""
     try:
-        settings = ConnectionSettings(servers=(url,), name="gladhand-cli", first_connect=2.0)
-        async with connected(settings) as connection:
+        async with connected(bus) as connection:
             found = await connection.jetstream().streams_info()
             clock = MeshClock()
             async with clock.following(JetStreamBus(connection, clock)):

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from gladhand.cli.bus import app as bus_app
+from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
 from gladhand.cli.tokens import app as tokens_app
@@ -40,6 +42,8 @@ letters_app = typer.Typer(no_args_is_help=True, help="Messages that no attempt c
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(contracts_app, name="contracts")
+app.add_typer(bus_app, name="bus")
 app.add_typer(tokens_app, name="token")
 
 Where = Annotated[
@@ -248,18 +252,21 @@ def letters_list(
     """List dead letters, newest first."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_all(_mesh(home).nats_url, consumer or None, limit, as_json))
+    asyncio.run(letters.show_all(_mesh(home).bus(), consumer or None, limit, as_json))
 
 
 @letters_app.command("show")
 @told_plainly
 def letters_show(
-    letter: Annotated[int, typer.Argument(help="Number of the letter.")], home: Where = None, as_json: AsJson = False
+    letter: Annotated[int, typer.Argument(help="Number of the letter.")],
+    home: Where = None,
+    as_json: AsJson = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Add the message as it is, personal data and all.")] = False,
 ) -> None:
-    """Show one dead letter with its message."""
+    """Show one dead letter with its message, what is personal blotted out."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.show_one(_mesh(home).nats_url, letter, as_json))
+    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json, raw))
 
 
 @letters_app.command("replay", epilog="Examples: gladhand dead-letters replay 3; gladhand dead-letters replay 3 4 5")
@@ -272,7 +279,7 @@ def letters_replay(
     """Send letters back to the consumer that failed, and to nobody else."""
     from gladhand.cli import letters
 
-    asyncio.run(letters.replay(_mesh(home).nats_url, numbers, as_json))
+    asyncio.run(letters.replay(_mesh(home).bus(), numbers, as_json))
 
 
 @app.command(epilog="Examples: gladhand logs -f; gladhand logs orchestrator -n 200")

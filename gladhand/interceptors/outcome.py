@@ -21,6 +21,9 @@ Context = grpc.aio.ServicerContext[object, object]
 
 _log = logging.getLogger("gladhand.calls")
 
+_REPEATED = "grpc-previous-rpc-attempts"
+"""Metadata key that a client's gRPC sends along with every repetition (gRFC A6)."""
+
 
 class Outcome:
     """Ends the calls of one method."""
@@ -33,7 +36,7 @@ class Outcome:
     def answered(self, call: Call, context: Context, elapsed_s: float) -> None:
         """The servicer answered: send the correlation id along, count, and log where it took long."""
         context.set_trailing_metadata(((CORRELATION_KEY, call.correlation_id), *call.trailing))
-        self._tally.record("OK", elapsed_s)
+        self._count(call, "OK", elapsed_s)
         if elapsed_s >= self._slow_s and call.method.timeout_s is not None:
             self._line(logging.WARNING, "slow call", "OK", elapsed_s)
         elif _log.isEnabledFor(logging.DEBUG):
@@ -48,7 +51,7 @@ class Outcome:
             self.broken_off(elapsed_s)
             raise fault
         error = as_error(fault)
-        self._refused(error, elapsed_s)
+        self._refused(call, error, elapsed_s)
         status = to_status(error, call.correlation_id)
         await context.abort(
             status_code(error),
@@ -68,8 +71,13 @@ class Outcome:
         self._tally.record(code, elapsed_s)
         self._line(logging.INFO, "call broken off", code, elapsed_s)
 
-    def _refused(self, error: GladhandError, elapsed_s: float) -> None:
-        self._tally.record(error.code, elapsed_s)
+    def _count(self, call: Call, code: str, elapsed_s: float) -> None:
+        self._tally.record(code, elapsed_s)
+        if any(key == _REPEATED for key, _value in call.metadata):
+            self._tally.repeated += 1
+
+    def _refused(self, call: Call, error: GladhandError, elapsed_s: float) -> None:
+        self._count(call, error.code, elapsed_s)
         if isinstance(error, Internal):
             cause = error.__cause__ or error
             trace = "".join(traceback.format_exception(cause))

@@ -1,7 +1,8 @@
-"""How many calls each method answered, how and how fast: counted per call, logged now and then (pure)."""
+"""How many calls each method answered, how and how fast: counted per call, told now and then (pure)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,13 +14,19 @@ _BUCKETS = 40
 
 @dataclass(slots=True)
 class MethodTally:
-    """The calls of one method since the last report."""
+    """The calls of one method."""
 
     codes: dict[str, int] = field(default_factory=dict)
-    """Number of calls by the name of their status."""
+    """Number of calls since the last report by the name of their status."""
+
+    earlier: Counter[str] = field(default_factory=Counter)
+    """The same from the start to the last report."""
+
+    repeated: int = 0
+    """Number of calls since the start that were repetitions, sent by the client's gRPC."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * _BUCKETS)
-    """Number of calls by the power of two above their duration in microseconds."""
+    """Number of calls since the last report by the power of two above their duration in microseconds."""
 
     def record(self, code: str, elapsed_s: float) -> None:
         """Count one call."""
@@ -28,8 +35,13 @@ class MethodTally:
 
     @property
     def calls(self) -> int:
-        """Number of calls."""
+        """Number of calls since the last report."""
         return sum(self.codes.values())
+
+    @property
+    def since_start(self) -> Counter[str]:
+        """Number of calls since the start by the name of their status."""
+        return self.earlier + Counter(self.codes)
 
     def quantile_ms(self, share: float) -> float:
         """Return a duration in ms that `share` (0 to 1) of the calls did not exceed, up to a factor of two."""
@@ -51,6 +63,10 @@ class Tally:
         """Return the running count of a method."""
         return self._methods.setdefault(path, MethodTally())
 
+    def methods(self) -> dict[str, MethodTally]:
+        """Return the count of every method by its name on the wire."""
+        return dict(self._methods)
+
     def report(self, seconds: float) -> Iterator[dict[str, object]]:
         """Yield the facts of each method called during the last `seconds`, and begin anew."""
         for path, tally in self._methods.items():
@@ -63,5 +79,6 @@ class Tally:
                     "p99_ms": tally.quantile_ms(0.99),
                     "codes": dict(tally.codes),
                 }
+                tally.earlier.update(tally.codes)
                 tally.codes = {}
                 tally.buckets = [0] * _BUCKETS

@@ -10,6 +10,7 @@ from nats import errors as nats_errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from gladhand.bus.refusals import permitted
 from gladhand.bus.request import Patience, Unanswered
 
 _PAGE = 256
@@ -46,7 +47,7 @@ class HistoryReader:
         self._asked = 0
 
     async def read(self, stream: str, subjects: str, after: int) -> list[tuple[int, bytes]]:
-        """Return (sequence, payload) of every message on `subjects` above `after`. Raises Unanswered."""
+        """Return (sequence, payload) of every message on `subjects` above `after`. Raises Unanswered, NotPermitted."""
         await self._open()
         loop = asyncio.get_running_loop()
         end = loop.time() + self._patience.deadline
@@ -73,10 +74,12 @@ class HistoryReader:
         reply = f"{self._inbox}.{self._asked}"
         page = self._pages[reply] = _Page()
         order = {"batch": _PAGE, "seq": after + 1, "next_by_subj": subjects}
+        request = f"$JS.API.DIRECT.GET.{stream}"
         try:
-            await self._connection.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(order).encode(), reply=reply)
-            async with asyncio.timeout(wait_s):
-                await page.ended
+            with permitted(self._connection, request):
+                await self._connection.publish(request, json.dumps(order).encode(), reply=reply)
+                async with asyncio.timeout(wait_s):
+                    await page.ended
         except (nats_errors.Error, TimeoutError, OSError) as error:
             raise Unanswered(f"{stream}: {str(error) or type(error).__name__}") from error
         finally:

@@ -14,7 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from gladhand.bus.port import StreamMissing
-from gladhand.bus.pull import PullFeed, acked_fields
+from gladhand.bus.pull import PullFeed, acked_fields, filtered
+from gladhand.bus.refusals import NotPermitted
 from gladhand.bus.request import Patience, Refused, Unanswered, ask, ask_patiently
 from gladhand.ids import new_id
 from gladhand.log.port import StoredMessage, Unavailable
@@ -90,9 +91,7 @@ class _Cursor:
             "num_replicas": 1,
             "inactive_threshold": _IDLE_S * 1_000_000_000,
         }
-        if self._filters:
-            config["filter_subjects"] = list(self._filters)
-        subject = f"$JS.API.CONSUMER.CREATE.{self._stream}.{self._name}"
+        subject = f"$JS.API.CONSUMER.CREATE.{self._stream}.{self._name}" + filtered(config, self._filters)
         created = await self._api(subject, {"stream_name": self._stream, "config": config, "action": ""})
         self.left = int(created.get("num_pending", 0)) if last >= start else 0
         self._feed = PullFeed(self._connection, self._stream, self._name, window=_WINDOW)
@@ -129,7 +128,7 @@ class _Cursor:
             await self._feed.close()
         if not self._connection.is_connected:
             return
-        with suppress(Unanswered, Refused):
+        with suppress(Unanswered, Refused, NotPermitted):
             subject = f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}"
             await ask(self._connection, subject, b"", None, self._patience.attempt)
 

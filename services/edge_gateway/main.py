@@ -32,6 +32,7 @@ from services.edge_gateway.ledger import BUCKET, Ledger
 from services.edge_gateway.pairings import FleetPairings
 from services.edge_gateway.pod_desk import PodDesk, Recorder
 from services.edge_gateway.redelivery import Desk, Redelivery
+from services.edge_gateway.registration import REGISTRATION
 from services.edge_gateway.report import GATEWAY
 from services.edge_gateway.servicer import EdgeIngest
 from services.edge_gateway.settings import EdgeSettings
@@ -44,7 +45,8 @@ _DOCUMENTS = "DOCUMENTS"
 async def build(process: ServiceProcess[EdgeSettings]) -> None:
     """Put the service together."""
     settings = process.settings
-    mesh = await process.enter(joined(GATEWAY, settings, patience=Patience(deadline=settings.publish_wait_s)))
+    patience = Patience(deadline=settings.publish_wait_s)
+    mesh = await process.enter(joined(GATEWAY, settings, part=REGISTRATION, patience=patience))
     intake, pods = await _desks(process, mesh)
     in_hand = InHand()
     process.add_servicer(

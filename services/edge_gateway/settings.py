@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from gladhand.settings import Settings
+from gladhand.settings import Settings, TargetUri
 from services.edge_gateway.filters import FilterRules
 from services.edge_gateway.geofence import FenceRules
 from services.edge_gateway.protocols.pod_form import FileLimits
@@ -19,11 +19,13 @@ class EdgeSettings(Settings):
 
     http_host: str = Field("127.0.0.1", min_length=1, description="the address for HTTP, for example 127.0.0.1")
     http_port: int = Field(0, ge=0, le=65535, description="a port for HTTP, or 0 for any free one")
-    fleet_target: str = Field(
-        "127.0.0.1:7053", min_length=1, description="the fleet gateway's gRPC target, for example 127.0.0.1:7053"
+    fleet_target: TargetUri = Field(
+        "127.0.0.1:7053",
+        description="where the fleet gateway serves: 127.0.0.1:7053, static:HOST:PORT,HOST:PORT or dns:///NAME:PORT",
     )
-    orchestrator_target: str = Field(
-        "127.0.0.1:7051", min_length=1, description="the orchestrator's gRPC target, for example 127.0.0.1:7051"
+    orchestrator_target: TargetUri = Field(
+        "127.0.0.1:7051",
+        description="where the orchestrator serves: 127.0.0.1:7051, static:HOST:PORT,HOST:PORT or dns:///NAME:PORT",
     )
 
     most_telemetry_bytes: int = Field(

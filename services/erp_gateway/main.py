@@ -10,6 +10,7 @@ from datetime import timedelta
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.mesh import consuming, joined
+from gladhand.passage import opened
 from gladhand.security.credentials import Credentials
 from gladhand.server import ServiceProcess
 from logistics.erp.v1 import erp_gateway_service_pb2_grpc as erp_grpc
@@ -17,7 +18,8 @@ from logistics.orchestrator.v1 import orchestrator_service_pb2
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as orchestrator_grpc
 from services.erp_gateway.adapters.tryton import TrytonAdapter, TrytonOptions
 from services.erp_gateway.adapters.tryton_press import PressPolicy
-from services.erp_gateway.adapters.tryton_rpc import TrytonLogin
+from services.erp_gateway.adapters.tryton_rpc import MOST_CALLS, TrytonLogin
+from services.erp_gateway.registration import REGISTRATION
 from services.erp_gateway.sales_feed import FeedOptions
 from services.erp_gateway.servicer import ErpGatewayServicer
 from services.erp_gateway.settings import ErpSettings
@@ -27,33 +29,33 @@ from services.erp_gateway.watcher import CursorStore, SalesWatcher
 
 @asynccontextmanager
 async def _adapter(settings: ErpSettings, own: Credentials | None) -> AsyncIterator[TrytonAdapter]:
-    adapter = TrytonAdapter(
-        TrytonLogin(
-            base_url=str(settings.tryton_url).rstrip("/"),
-            database=settings.tryton_database,
-            user=settings.tryton_user,
-            password=settings.tryton_password(),
-            timeout_s=settings.tryton_timeout_s,
-            trust=None if own is None else own.trusting(),
-        ),
-        TrytonOptions(
-            instance=settings.erp_instance,
-            region=settings.region,
-            overlap=timedelta(seconds=settings.overlap_s),
-            press=PressPolicy(warnings=settings.tryton_warnings, doubt_s=settings.tryton_timeout_s),
-        ),
+    login = TrytonLogin(
+        base_url=str(settings.tryton_url).rstrip("/"),
+        database=settings.tryton_database,
+        user=settings.tryton_user,
+        password=settings.tryton_password(),
+        timeout_s=settings.tryton_timeout_s,
+        trust=None if own is None else own.trusting(),
     )
-    try:
-        yield adapter
-    finally:
-        await adapter.close()
+    options = TrytonOptions(
+        instance=settings.erp_instance,
+        region=settings.region,
+        overlap=timedelta(seconds=settings.overlap_s),
+        press=PressPolicy(warnings=settings.tryton_warnings, doubt_s=settings.tryton_timeout_s),
+    )
+    with opened(settings.erp_instance, MOST_CALLS) as passage:
+        adapter = TrytonAdapter(login, options, passage=passage)
+        try:
+            yield adapter
+        finally:
+            await adapter.close()
 
 
 async def build(process: ServiceProcess[ErpSettings]) -> None:
     """Put the service together: bus, adapter, watcher, submitter, servicer."""
     settings = process.settings
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell every poll
-    mesh = await process.enter(joined(process.name, settings))
+    mesh = await process.enter(joined(process.name, settings, part=REGISTRATION))
     adapter = await process.enter(_adapter(settings, process.credentials))
     cursors = CursorStore(await mesh.bus.key_value("CURSORS"), settings.erp_instance)
     feed = FeedOptions(interval_s=settings.poll_interval_s, settle_s=settings.settle_s)

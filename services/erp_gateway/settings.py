@@ -10,7 +10,7 @@ from pydantic import AnyHttpUrl, Field, field_validator
 from pydantic_settings import NoDecode
 
 from gladhand.errors import SettingsError
-from gladhand.settings import Settings
+from gladhand.settings import Settings, TargetUri
 
 
 class ErpSettings(Settings):
@@ -31,8 +31,9 @@ class ErpSettings(Settings):
     tryton_warnings: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="beginnings of warning names that may be acknowledged, comma between; unset refuses all"
     )
-    orchestrator_target: str = Field(
-        "127.0.0.1:7051", min_length=1, description="where the orchestrator is, for example 127.0.0.1:7051"
+    orchestrator_target: TargetUri = Field(
+        "127.0.0.1:7051",
+        description="where the orchestrator serves: 127.0.0.1:7051, static:HOST:PORT,HOST:PORT or dns:///NAME:PORT",
     )
     poll_interval_s: float = Field(1.0, ge=0.1, le=600, description="seconds between two looks at the ERP, from 0.1")
     settle_s: float = Field(1.5, ge=0, le=600, description="seconds for which a sale must stand still, 0 to 600")

@@ -19,6 +19,7 @@ from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
 from services.orchestrator.read_model import Projector, ReadModel
+from services.orchestrator.registration import REGISTRATION
 from services.orchestrator.servicer import OWN_IDEMPOTENCY, OrchestratorServicer
 from services.orchestrator.settings import OrchestratorSettings
 
@@ -34,8 +35,10 @@ async def build(process: ServiceProcess[OrchestratorSettings]) -> None:
 async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports, Orchestrator]:
     """Open log, bus, gateways and read model and serve commands; no process runs yet."""
     settings = process.settings
-    mesh = await process.enter(joined(process.name, settings))
-    await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
+    mesh = await process.enter(joined(process.name, settings, part=REGISTRATION))
+    if settings.nats_credentials is None:
+        # Else only the identity `mesh_setup` may: who makes a stream can have it copy another one.
+        await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
     store = JetStreamEventStore(mesh.connection, source=process.name)
     own = process.credentials
     to_erp = channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR, credentials=own)

@@ -6,17 +6,19 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from gladhand.settings import Settings
+from gladhand.settings import Settings, TargetUri
 
 
 class OrchestratorSettings(Settings):
     """Settings of the orchestrator, read from GLADHAND_ variables."""
 
-    erp_target: str = Field(
-        "127.0.0.1:7052", min_length=1, description="where the ERP gateway serves, for example 127.0.0.1:7052"
+    erp_target: TargetUri = Field(
+        "127.0.0.1:7052",
+        description="where the ERP gateway serves: 127.0.0.1:7052, static:HOST:PORT,HOST:PORT or dns:///NAME:PORT",
     )
-    fleet_target: str = Field(
-        "127.0.0.1:7053", min_length=1, description="where the fleet gateway serves, for example 127.0.0.1:7053"
+    fleet_target: TargetUri = Field(
+        "127.0.0.1:7053",
+        description="where the fleet gateway serves: 127.0.0.1:7053, static:HOST:PORT,HOST:PORT or dns:///NAME:PORT",
     )
     database_url: str = Field(
         "",

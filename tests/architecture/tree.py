@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("gladhand", "services", "tools", "bench", "examples", "deploy", "tests")
+ROOMS = ("gladhand", "services", "clients", "tools", "bench", "examples", "deploy", "tests")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gladhand.bus.identities import SETUP
 from gladhand.cli.home import Home
+from gladhand.cli.mesh.access import ERP_INSTANCE, Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +51,37 @@ def mesh_plan(
     `secure` is the folder with a folder of certificates for each identity; None makes a mesh without TLS.
     """
     steps = (
-        *_engine(home, python, ports),
+        *_engine(home, python, ports, secure),
         *_erp(home, python, ports, secure),
         *_services(home, python, region, ports, secure),
     )
     return MeshPlan(region, root, steps)
 
 
-def _engine(home: Home, python: str, ports: Mapping[str, int]) -> tuple[Step, ...]:
-    monitoring = f"http://127.0.0.1:{ports['nats_monitoring']}"
+def _engine(home: Home, python: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
+    access = Access(home)
+    tls = () if secure is None else (str(secure / "nats"),)
+    authority = "" if secure is None else str(secure / "ca.pem")
     nats = Step(
         "nats",
         (
             python, "-m", "gladhand.cli.mesh.engine", "serve", str(home.data("nats")),
-            str(ports["nats"]), str(ports["nats_monitoring"]),
+            str(ports["nats"]), str(ports["nats_monitoring"]), str(access.authorization), *tls,
         ),
-        http=f"{monitoring}/healthz",
+        http=f"{_monitoring_url(ports, secure)}/healthz",
         stop_within_s=20.0,
-        address=_nats_url(ports),
+        address=_nats_url(ports, secure),
+        secure=secure,
     )  # fmt: skip
     streams = Step(
-        "streams", (python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports)), after=("nats",), once=True
-    )
+        "streams",
+        (
+            python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports, secure),
+            str(access.credentials(SETUP)), authority, *access.objects(),
+        ),
+        after=("nats",),
+        once=True,
+    )  # fmt: skip
     return nats, streams
 
 
@@ -107,8 +118,9 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int], se
             name,
             (python, "-m", f"services.{name}.main"),
             {
-                "GLADHAND_NATS_URL": _nats_url(ports),
-                "GLADHAND_MONITORING_URL": f"http://127.0.0.1:{ports['nats_monitoring']}",
+                "GLADHAND_NATS_URL": _nats_url(ports, secure),
+                "GLADHAND_NATS_CREDENTIALS": str(Access(home).credentials(name)),
+                "GLADHAND_MONITORING_URL": _monitoring_url(ports, secure),
                 "GLADHAND_REGION": region,
                 "GLADHAND_PORT": str(ports[name]),
                 "GLADHAND_READY_FILE": str(home.ready_file(name)),
@@ -139,6 +151,7 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int], se
             "erp_gateway",
             ("streams", "tryton"),
             {
+                "GLADHAND_ERP_INSTANCE": ERP_INSTANCE,
                 "GLADHAND_TRYTON_URL": _tryton_url(ports, secure),
                 "GLADHAND_TRYTON_CREDENTIALS": str(home.data("tryton") / "credentials.json"),
                 "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
@@ -175,5 +188,9 @@ def _scheme(secure: Path | None) -> str:
     return "http" if secure is None else "https"
 
 
-def _nats_url(ports: Mapping[str, int]) -> str:
-    return f"nats://127.0.0.1:{ports['nats']}"
+def _nats_url(ports: Mapping[str, int], secure: Path | None) -> str:
+    return f"{'nats' if secure is None else 'tls'}://127.0.0.1:{ports['nats']}"
+
+
+def _monitoring_url(ports: Mapping[str, int], secure: Path | None) -> str:
+    return f"{'http' if secure is None else 'https'}://127.0.0.1:{ports['nats_monitoring']}"

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gladhand.bus.identities import OPERATOR
 from gladhand.cli.home import VARIABLE, Home, clone_root
 from gladhand.cli.mesh import certificates, ports, state
+from gladhand.cli.mesh.access import Access
 from gladhand.cli.mesh.child import trim
 from gladhand.cli.mesh.claims import claiming
 from gladhand.cli.mesh.identity import Identity, end
@@ -49,11 +51,15 @@ def serve(home: Home, told: Told = lambda _: None, *, insecure: bool = False) ->
         taken = ports.choose(ports.recall(home.ports), claims.take)
         ports.remember(home.ports, taken)
         own = Identity.of(os.getpid()) or Identity(os.getpid(), "")
+        access = Access(home)
+        access.prepare()
         secure = None if insecure else home.secure
         if secure is not None:
             certificates.provide(home)
             ensure_signing_key(home.tokens)
-        mesh = MeshState(own, REGION, taken, stamp(), secure_folder=str(secure or ""))
+        mesh = MeshState(
+            own, REGION, taken, stamp(), credentials=str(access.credentials(OPERATOR)), secure_folder=str(secure or "")
+        )
         plan = mesh_plan(home, clone_root(), sys.executable, REGION, taken, secure=secure)
         for step in plan.steps:
             home.data(step.name).mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from gladhand.bus.connection import ConnectionSettings
 from gladhand.cli.mesh.identity import Identity
 
 FORM: Final = 1
@@ -64,6 +65,8 @@ class MeshState:
     phase: Phase = Phase.STARTING
     failure: str = ""
     processes: dict[str, ProcessState] = field(default_factory=dict)
+    credentials: str = ""
+    """The operator's credentials for the bus."""
     secure_folder: str = ""
     """Where its certificates are; empty where it goes without TLS."""
 
@@ -89,7 +92,15 @@ class MeshState:
     @property
     def nats_url(self) -> str:
         """Where clients reach JetStream."""
-        return f"nats://127.0.0.1:{self.ports['nats']}"
+        return f"{'tls' if self.secure_folder else 'nats'}://127.0.0.1:{self.ports['nats']}"
+
+    def bus(self, name: str = "gladhand-cli", first_connect: float = 15.0) -> ConnectionSettings:
+        """How the command line joins the bus; `first_connect` in seconds."""
+        credentials = Path(self.credentials) if self.credentials else None
+        authority = None if self.secure is None else self.secure / "ca.pem"
+        return ConnectionSettings(
+            servers=(self.nats_url,), name=name, credentials=credentials, ca=authority, first_connect=first_connect
+        )
 
     def url(self, name: str) -> str:
         """The base URL of what speaks HTTP on the port of that name."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gladhand.clock import Clock, SystemClock
+from gladhand.passage import Passage
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import reference_pb2
@@ -62,8 +63,15 @@ class TrytonOptions:
 class TrytonAdapter:
     """One Tryton database as an ``ErpAdapter``. ``clock`` is real time: the ERP does not know the mesh's."""
 
-    def __init__(self, login: TrytonLogin, options: TrytonOptions, *, clock: Clock | None = None) -> None:
-        self._session = TrytonSession(login)
+    def __init__(
+        self,
+        login: TrytonLogin,
+        options: TrytonOptions,
+        *,
+        clock: Clock | None = None,
+        passage: Passage | None = None,
+    ) -> None:
+        self._session = TrytonSession(login, passage=passage)
         self._options = options
         self._clock = clock or SystemClock()
         self._next_thorough = 0.0

@@ -2,7 +2,8 @@
 
 The classes differ by what the caller may do next, not by transport code:
 
-* ``NotSentError``: the request never reached the server; any call may be repeated.
+* ``NotSentError``: the request never reached the server; any call may be repeated. ``HeldBackError`` is one that this
+  side did not send, and repeating it at once does not help.
 * ``AmbiguousError``: the request may have been executed; look up before doing anything again.
 * ``BusyError``: the server rolled back (503); repeat later.
 * ``UserError``, ``UserWarningRaised``: a rule of the ERP said no; repeating does not help.
@@ -20,6 +21,17 @@ class TrytonError(Exception):
 
 class NotSentError(TrytonError):
     """The connection could not be opened, so the server did not see the request."""
+
+
+class HeldBackError(NotSentError):
+    """The call was not even tried: Tryton did not answer the last ones, or too many wait for it.
+
+    ``retry_after`` is the number of seconds to wait before another call makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class AmbiguousError(TrytonError):

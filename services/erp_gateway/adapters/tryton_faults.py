@@ -36,8 +36,8 @@ def _translate(error: tryton.TrytonError, metadata: dict[str, str]) -> errors.Gl
                 retry_after_s=5.0,
                 metadata=metadata,
             )
-        case tryton.ThrottledError():
-            return _unavailable("the ERP holds logins back", error.retry_after, metadata)
+        case tryton.ThrottledError() | tryton.HeldBackError():
+            return _unavailable(f"the ERP is not asked for now: {error}", error.retry_after, metadata)
         case tryton.CredentialsRefusedError() | tryton.LoginParameterError():
             return _unavailable(f"the ERP does not let the gateway in: {error}", _LOGIN_RETRY_S, metadata)
         case tryton.NotFoundError():

@@ -19,10 +19,13 @@ from urllib.parse import quote
 
 import httpx
 
+from gladhand.errors import ResourceFull, Unavailable
+from gladhand.passage import Passage
 from services.erp_gateway.adapters.tryton_errors import (
     AmbiguousError,
     BusyError,
     CredentialsRefusedError,
+    HeldBackError,
     NotSentError,
     SessionExpiredError,
     ThrottledError,
@@ -33,6 +36,9 @@ _READ_ATTEMPTS = 4
 _WRITE_ATTEMPTS = 3
 _BACKOFF_BASE_S = 0.1
 _BACKOFF_CAP_S = 2.0
+MOST_CALLS = 32
+"""Calls at once: four run, by as many connections, the others wait their turn."""
+
 _LOGIN_HOLD_BASE_S = 2.0
 _LOGIN_HOLD_CAP_S = 120.0
 
@@ -78,11 +84,13 @@ class TrytonSession:
         self,
         login: TrytonLogin,
         *,
+        passage: Passage | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._login = login
+        self._passage = passage or Passage(login.base_url, MOST_CALLS)
         self._sleep = sleep
         self._monotonic = monotonic
         self._jitter = jitter
@@ -279,6 +287,8 @@ class TrytonSession:
         for attempt in range(1, attempts + 1):
             try:
                 return await once()
+            except HeldBackError:
+                raise
             except repeatable:
                 if attempt == attempts:
                     raise
@@ -305,6 +315,16 @@ class TrytonSession:
         headers = {"Authorization": authorization} if authorization else {}
         body = encode_call(next(self._ids), method, params)
         try:
+            with self._passage.crossed(_judged):
+                status, answer_headers, raw = await self._exchange(path, method, body, headers)
+        except (Unavailable, ResourceFull) as refusal:
+            raise HeldBackError(refusal.message, refusal.retry_after_s or 1.0) from refusal
+        return decode_answer(status, answer_headers, raw)
+
+    async def _exchange(
+        self, path: str, method: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, httpx.Headers, bytes]:
+        try:
             async with (
                 asyncio.timeout(self._login.timeout_s),
                 self._client().stream("POST", path, content=body, headers=headers) as response,
@@ -315,7 +335,14 @@ class TrytonSession:
             raise NotSentError(f"no connection to {self._login.base_url}: {error}") from error
         except (TimeoutError, httpx.HTTPError) as error:
             raise AmbiguousError(f"{method}: {type(error).__name__} {error}".rstrip()) from error
-        return decode_answer(response.status_code, response.headers, raw)
+        return response.status_code, response.headers, raw
+
+
+def _judged(fault: BaseException) -> tuple[str, bool | None]:
+    """What a failed exchange says of the server: that it was not there, or nothing."""
+    if isinstance(fault, NotSentError):
+        return "UNAVAILABLE", False
+    return ("DEADLINE_EXCEEDED", False) if isinstance(fault, AmbiguousError) else ("CANCELLED", None)
 
 
 class WizardForm:

@@ -35,7 +35,7 @@ status = "DRIVER_STATUS_AVAILABLE"
 
 
 @asynccontextmanager
-async def running(folder: Path, repository: Path) -> AsyncIterator[tuple[Process, str]]:
+async def running(folder: Path, repository: Path, nats_url: str) -> AsyncIterator[tuple[Process, str]]:
     """Start the gateway on a free port and give it with its address; kill it at the end."""
     ready = folder / "ready.json"
     ready.unlink(missing_ok=True)
@@ -43,6 +43,7 @@ async def running(folder: Path, repository: Path) -> AsyncIterator[tuple[Process
         "GLADHAND_DATA_DIR": str(folder),
         "GLADHAND_READY_FILE": str(ready),
         "GLADHAND_FLEET_FILE": str(folder / "fleet.toml"),
+        "GLADHAND_NATS_URL": nats_url,
         "GLADHAND_LOG_LEVEL": "WARNING",
         "GLADHAND_GRACE_S": "1",
     }
@@ -69,9 +70,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_a_kill_loses_nothing_that_was_answered(folder: Path, repository: Path) -> None:
+async def test_a_kill_loses_nothing_that_was_answered(folder: Path, repository: Path, nats_url: str) -> None:
     asked = api.PlanLoadsRequest(request_id=an_id("plan"), region="us", orders=[to_plan("a")])
-    async with running(folder, repository) as (process, target), grpc.aio.insecure_channel(target) as channel:
+    async with running(folder, repository, nats_url) as (process, target), grpc.aio.insecure_channel(target) as channel:
         stub = DispatchServiceStub(channel)
         plan = await stub.PlanLoads(asked)
         load_id = plan.loads[0].load_id
@@ -81,7 +82,7 @@ async def test_a_kill_loses_nothing_that_was_answered(folder: Path, repository: 
         process.send_signal(signal.SIGKILL)
         await process.wait()
         await eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), within=30)
-    async with running(folder, repository) as (process, target), grpc.aio.insecure_channel(target) as channel:
+    async with running(folder, repository, nats_url) as (process, target), grpc.aio.insecure_channel(target) as channel:
         stub = DispatchServiceStub(channel)
         assert await stub.PlanLoads(asked) == plan
         assert await stub.AssignLoad(assigning) == assigned
@@ -93,9 +94,13 @@ async def test_a_kill_loses_nothing_that_was_answered(folder: Path, repository: 
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
-async def test_a_bad_register_refuses_the_start(folder: Path, repository: Path) -> None:
+async def test_a_bad_register_refuses_the_start(folder: Path, repository: Path, nats_url: str) -> None:
     (folder / "fleet.toml").write_text("[[vehicles]]\n")
-    env = os.environ | {"GLADHAND_DATA_DIR": str(folder), "GLADHAND_FLEET_FILE": str(folder / "fleet.toml")}
+    env = os.environ | {
+        "GLADHAND_DATA_DIR": str(folder),
+        "GLADHAND_FLEET_FILE": str(folder / "fleet.toml"),
+        "GLADHAND_NATS_URL": nats_url,
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.fleet_gateway.main", env=env, cwd=repository, stderr=asyncio.subprocess.PIPE
     )

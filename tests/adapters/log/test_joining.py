@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from gladhand.bus.port import Delivery, StreamMissing, Subscription
 from gladhand.clock import SystemClock
 from gladhand.log.port import NotDurable
-from gladhand.mesh import clock_only, consuming, joined
+from gladhand.mesh import consuming, joined, present
 from gladhand.nats_server import NatsServer
 from gladhand.settings import ClockKind, Settings
 from gladhand.testing import MemoryBroker, MemoryBus, eventually
@@ -42,15 +42,15 @@ async def test_no_service_joins_a_server_of_which_nobody_knows_whether_it_syncs(
 async def test_all_who_join_a_warped_mesh_share_its_time(settings: Settings) -> None:
     warped = settings.model_copy(update={"clock": ClockKind.WARP})
     ahead = SystemClock().now() + timedelta(hours=5)
-    async with joined("one", warped) as one, clock_only("two", warped) as two:
+    async with joined("one", warped) as one, present("two", warped) as two:
         bucket = await one.bus.key_value("CLOCK")
         await bucket.put("offset_ms", str(timedelta(hours=5) // timedelta(milliseconds=1)).encode())
-        await eventually(lambda: one.clock.now() >= ahead and two.now() >= ahead)
+        await eventually(lambda: one.clock.now() >= ahead and two.clock.now() >= ahead)
 
 
-async def test_a_service_that_only_reads_the_machines_clock_needs_no_mesh() -> None:
-    async with clock_only("test", Settings(nats_url="nats://127.0.0.1:1")) as clock:
-        assert isinstance(clock, SystemClock)
+async def test_a_service_that_keeps_nothing_joins_whatever_the_server_syncs(settings: Settings) -> None:
+    async with present("test", settings.model_copy(update={"monitoring_url": None})) as place:
+        assert isinstance(place.clock, SystemClock)
 
 
 def subscription(stream: str, durable: str, found: list[str]) -> Subscription:

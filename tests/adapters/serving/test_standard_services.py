@@ -74,6 +74,21 @@ async def test_reflection_answers_in_both_versions(running: Any, version: str) -
     assert {"trial.v1.TrialService", "grpc.health.v1.Health"} <= names
 
 
+@pytest.mark.parametrize(
+    ("symbol", "known"), [("trial.v1.TrialService.Read", True), ("trial.v1.TrialService.Burn", False)]
+)
+async def test_reflection_finds_the_file_of_a_method(running: Any, symbol: str, known: bool) -> None:
+    async with grpc.aio.insecure_channel(running.target) as plain:
+        ask: Any = plain.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        wanted = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+        [answer] = [answer async for answer in ask(iter([wanted]))]
+    assert answer.HasField("file_descriptor_response") is known
+
+
 async def test_reflection_can_be_turned_off(serve: Any) -> None:
     running = await serve(reflection=False)
     async with grpc.aio.insecure_channel(running.target) as plain:

@@ -98,6 +98,7 @@ class Trial:
         return compiled()[0].WriteResponse(count=len(self.calls))
 
     Append = Write
+    Roll = Read
 
     async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.calls.append(current_call())

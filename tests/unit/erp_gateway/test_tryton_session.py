@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from gladhand import errors
+from gladhand.breaker import Breaker
+from gladhand.passage import Passage
 from services.erp_gateway.adapters import tryton_errors as tryton
+from services.erp_gateway.adapters.tryton_faults import as_mesh_error
 from services.erp_gateway.adapters.tryton_press import Presses, PressPolicy
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession
 
@@ -213,3 +217,57 @@ async def test_a_doubt_keeps_others_out_until_it_is_over(session: TrytonSession)
         now = 31.0
     async with presses.only("S-1"):
         assert presses._doubts == {}
+
+
+class Closed:
+    """A server that takes connections and answers nothing; every one is cut at once."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def serve(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        writer.close()
+
+
+async def test_after_calls_without_an_answer_tryton_is_left_alone_for_a_while() -> None:
+    closed, now = Closed(), 100.0
+    server = await asyncio.start_server(closed.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    passage = Passage("tryton-us", breaker=Breaker(lambda: now))
+
+    async def no_pause(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async with TrytonSession(TrytonLogin(url, "erp", "gateway", "pw"), passage=passage, sleep=no_pause) as session:
+        for _ in range(2):
+            with pytest.raises(tryton.TrytonError):
+                await session.search_read("sale.sale", [], ["id"])
+        reached = closed.taken
+        with pytest.raises(tryton.HeldBackError, match="tryton-us did not answer the last calls") as caught:
+            await session.search_read("sale.sale", [], ["id"])
+        assert (closed.taken, reached) == (5, 5)
+        error = as_mesh_error(caught.value, "tryton-us")
+        assert isinstance(error, errors.Unavailable)
+        assert (error.reason, error.retry_after_s) == ("ERP_UNAVAILABLE", 2.0)
+    server.close()
+
+
+async def test_what_tryton_refuses_keeps_the_way_open(session: TrytonSession, script: Script) -> None:
+    script.answers = [(403, "")] * 10
+    for _ in range(10):
+        with pytest.raises(tryton.ForbiddenError):
+            await session.search_read("sale.sale", [], ["id"])
+    assert len(script.calls) == 10
+
+
+async def test_more_calls_than_may_wait_are_held_back(script: Script) -> None:
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with TrytonSession(TrytonLogin(url, "erp", "gateway", "pw"), passage=Passage("tryton-us", most=2)) as session:
+        await session.search_read("sale.sale", [], ["id"])
+        calls = (session.search_read("sale.sale", [], ["id"]) for _ in range(5))
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["HeldBackError"] * 3 + ["list"] * 2
+    server.close()
+    await asyncio.gather(*script.served)

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 import logistics
 from gladhand.errors import ContractError
 from gladhand.policy import DEFAULT_TIMEOUT_S, Idempotency, read_contracts
-from gladhand.service_config import service_config, service_config_json
+from gladhand.service_config import MOST_IN_FLIGHT, service_config, service_config_json
 from logistics.contract.v1 import method_pb2
 from tests.adapters.serving.trial import careless, compiled
 
@@ -60,9 +60,22 @@ def test_only_what_may_be_repeated_is() -> None:
     config = service_config(read_contracts([trial]).values(), timeouts=True)
     by_name = {entry["name"][0]["method"]: entry for entry in config["methodConfig"]}
     assert by_name["Read"]["timeout"] == "0.3s"
-    assert by_name["Read"]["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert by_name["Read"]["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "CANCELLED"]
     assert "retryPolicy" not in by_name["Gather"]
     assert "timeout" not in by_name["Watch"]
+    assert "retryPolicy" not in by_name["Roll"]
+
+
+def test_a_client_asks_for_the_health_of_what_it_calls() -> None:
+    trial = compiled()[0].DESCRIPTOR.services_by_name["TrialService"]
+    one = service_config(read_contracts([trial]).values())
+    all_of_them = service_config(read_contracts(services()).values())
+    assert one["healthCheckConfig"] == {"serviceName": "trial.v1.TrialService"}
+    assert all_of_them["healthCheckConfig"] == {"serviceName": ""}
+
+
+def test_the_budget_covers_the_death_of_a_replica_with_everything_in_flight() -> None:
+    assert service_config([])["retryThrottling"]["maxTokens"] / 2 >= MOST_IN_FLIGHT
 
 
 def test_grpc_takes_the_config() -> None:

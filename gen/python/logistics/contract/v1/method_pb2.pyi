@@ -68,7 +68,9 @@ class _RateClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RateClass.V
     """Money: postings and releases."""
 
 class RateClass(_RateClass, metaclass=_RateClassEnumTypeWrapper):
-    """How much a caller may ask of a method; the limits behind a class are configuration."""
+    """How much a caller may ask of a method, from the largest share to the smallest: bulk, read, command, finance. The limits
+    behind a class are configuration and keep that order.
+    """
 
 RATE_CLASS_UNSPECIFIED: RateClass.ValueType  # 0
 """Not declared; the server refuses to start with such a method."""

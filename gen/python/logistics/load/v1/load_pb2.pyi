@@ -380,7 +380,7 @@ class Stop(_message.Message):
     pod_required: _builtins.bool
     """Whether a proof must be given here."""
     instructions: _builtins.str
-    """Words for the driver. Unset means none."""
+    """Words for the driver, with names and door codes as it happens. Unset means none."""
     @_builtins.property
     def location(self) -> _place_pb2.Location:
         """Where it is. Always set."""

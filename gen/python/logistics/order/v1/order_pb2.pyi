@@ -421,7 +421,7 @@ class Order(_message.Message):
     currency: _builtins.str
     """ISO 4217 code of the order's prices. Always set."""
     instructions: _builtins.str
-    """Words for the driver. Unset means none."""
+    """Words for the driver, with names and door codes as it happens. Unset means none."""
     cost_center: _builtins.str
     """Cost centre that bears the transport. Unset means the ERP's default."""
     incoterm: _builtins.str

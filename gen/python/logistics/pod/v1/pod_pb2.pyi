@@ -238,7 +238,7 @@ class PodLine(_message.Message):
     reason: _builtins.str
     """Why something was refused, a canonical reason such as DAMAGED. Required where `rejected` is not zero."""
     note: _builtins.str
-    """What the driver or consignee wrote. Unset means nothing."""
+    """What the driver or consignee wrote, about people too as it happens. Unset means nothing."""
     @_builtins.property
     def delivered(self) -> _quantity_pb2.Quantity:
         """What was set down, in the line's unit. Always set."""

@@ -27,7 +27,7 @@ from logistics.contract.v1 import sensitivity_pb2 as logistics_dot_contract_dot_
 from logistics.type.v1 import reference_pb2 as logistics_dot_type_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlogistics/type/v1/place.proto\x12\x11logistics.type.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'logistics/contract/v1/sensitivity.proto\x1a!logistics/type/v1/reference.proto\"v\n\x08GeoPoint\x12\x33\n\x08latitude\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\x08latitude\x12\x35\n\tlongitude\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80\x66@)\x00\x00\x00\x00\x00\x80\x66\xc0R\tlongitude\"\xdb\x01\n\x07\x41\x64\x64ress\x12%\n\x05lines\x18\x01 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x05\"\x05r\x03\x18\xc8\x01R\x05lines\x12\x1b\n\x04\x63ity\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04\x63ity\x12)\n\x0bsubdivision\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x0bsubdivision\x12(\n\x0bpostal_code\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x14R\npostalCode\x12\x37\n\x0c\x63ountry_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x0b\x63ountryCode\"\xb8\x02\n\x08Location\x12\x1e\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x34\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1a.logistics.type.v1.AddressR\x07\x61\x64\x64ress\x12\x31\n\x05point\x18\x03 \x01(\x0b\x32\x1b.logistics.type.v1.GeoPointR\x05point\x12\x37\n\x11geofence_radius_m\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xd0\x86\x03(\x00R\x0fgeofenceRadiusM\x12$\n\ttime_zone\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timeZone\x12\x44\n\nreferences\x18\x06 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x95\x01\n\x05Party\x12\"\n\x04name\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x90\xe1\x18\x01R\x04name\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\x12\"\n\x05\x65mail\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xc0\x02\x90\xe1\x18\x01R\x05\x65mailb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dlogistics/type/v1/place.proto\x12\x11logistics.type.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\'logistics/contract/v1/sensitivity.proto\x1a!logistics/type/v1/reference.proto\"v\n\x08GeoPoint\x12\x33\n\x08latitude\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\x08latitude\x12\x35\n\tlongitude\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80\x66@)\x00\x00\x00\x00\x00\x80\x66\xc0R\tlongitude\"\xdf\x01\n\x07\x41\x64\x64ress\x12)\n\x05lines\x18\x01 \x03(\tB\x13\xbaH\x0c\x92\x01\t\x10\x05\"\x05r\x03\x18\xc8\x01\x90\xe1\x18\x01R\x05lines\x12\x1b\n\x04\x63ity\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x04\x63ity\x12)\n\x0bsubdivision\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\x0bsubdivision\x12(\n\x0bpostal_code\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x14R\npostalCode\x12\x37\n\x0c\x63ountry_code\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x32\r^([A-Z]{2})?$R\x0b\x63ountryCode\"\xb8\x02\n\x08Location\x12\x1e\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x04name\x12\x34\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0b\x32\x1a.logistics.type.v1.AddressR\x07\x61\x64\x64ress\x12\x31\n\x05point\x18\x03 \x01(\x0b\x32\x1b.logistics.type.v1.GeoPointR\x05point\x12\x37\n\x11geofence_radius_m\x18\x04 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xd0\x86\x03(\x00R\x0fgeofenceRadiusM\x12$\n\ttime_zone\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x08timeZone\x12\x44\n\nreferences\x18\x06 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x95\x01\n\x05Party\x12\"\n\x04name\x18\x01 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x90\xe1\x18\x01R\x04name\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\x12\"\n\x05\x65mail\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xc0\x02\x90\xe1\x18\x01R\x05\x65mailb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GEOPOINT'].fields_by_name['longitude']._loaded_options = None
   _globals['_GEOPOINT'].fields_by_name['longitude']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\200f@)\000\000\000\000\000\200f\300'
   _globals['_ADDRESS'].fields_by_name['lines']._loaded_options = None
-  _globals['_ADDRESS'].fields_by_name['lines']._serialized_options = b'\272H\014\222\001\t\020\005\"\005r\003\030\310\001'
+  _globals['_ADDRESS'].fields_by_name['lines']._serialized_options = b'\272H\014\222\001\t\020\005\"\005r\003\030\310\001\220\341\030\001'
   _globals['_ADDRESS'].fields_by_name['city']._loaded_options = None
   _globals['_ADDRESS'].fields_by_name['city']._serialized_options = b'\272H\004r\002\030d'
   _globals['_ADDRESS'].fields_by_name['subdivision']._loaded_options = None
@@ -61,9 +61,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GEOPOINT']._serialized_start=157
   _globals['_GEOPOINT']._serialized_end=275
   _globals['_ADDRESS']._serialized_start=278
-  _globals['_ADDRESS']._serialized_end=497
-  _globals['_LOCATION']._serialized_start=500
-  _globals['_LOCATION']._serialized_end=812
-  _globals['_PARTY']._serialized_start=815
-  _globals['_PARTY']._serialized_end=964
+  _globals['_ADDRESS']._serialized_end=501
+  _globals['_LOCATION']._serialized_start=504
+  _globals['_LOCATION']._serialized_end=816
+  _globals['_PARTY']._serialized_start=819
+  _globals['_PARTY']._serialized_end=968
 # @@protoc_insertion_point(module_scope)

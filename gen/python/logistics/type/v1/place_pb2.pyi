@@ -66,7 +66,7 @@ class Address(_message.Message):
     """ISO 3166-1 alpha-2 code in capitals. Unset means unknown."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Street, house number and what else stands above the city, at most five lines."""
+        """Street, house number and what else stands above the city, at most five lines. A person may live there."""
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""What changed between two contracts: one module for each part of a contract, all of them pure."""
