@@ -122,7 +122,8 @@ export enum Audience {
 export declare const AudienceSchema: GenEnum<Audience>;
 
 /**
- * How much a caller may ask of a method; the limits behind a class are configuration.
+ * How much a caller may ask of a method, from the largest share to the smallest: bulk, read, command, finance. The limits
+ * behind a class are configuration and keep that order.
  *
  * @generated from enum logistics.contract.v1.RateClass
  */

@@ -39,7 +39,8 @@ export const RateClassSchema = /*@__PURE__*/
   enumDesc(file_logistics_contract_v1_method, 1);
 
 /**
- * How much a caller may ask of a method; the limits behind a class are configuration.
+ * How much a caller may ask of a method, from the largest share to the smallest: bulk, read, command, finance. The limits
+ * behind a class are configuration and keep that order.
  *
  * @generated from enum logistics.contract.v1.RateClass
  */
