@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gladhand.policy import MethodContract
+    from gladhand.security.principal import Principal
 
 __all__ = ["CORRELATION_KEY", "Call", "correlated", "correlation_id", "current_call", "deadline", "remaining"]
 
@@ -43,6 +44,9 @@ class Call:
 
     principal: str = ""
     """Who calls, as authentication found; empty where nobody asked."""
+
+    caller: Principal | None = None
+    """The same with its rights; None where nobody asked."""
 
     trailing: list[tuple[str, str | bytes]] = field(default_factory=list)
     """Metadata to send with the answer, beside the correlation id."""

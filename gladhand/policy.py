@@ -52,6 +52,7 @@ class MethodContract:
     stage: int
     """Value of `logistics.contract.v1.LifeStage`."""
 
+    deprecated_date: str
     sunset_date: str
     replacement: str
     idempotency: Idempotency
@@ -121,6 +122,7 @@ def _read(service: ServiceDescriptor, method: MethodDescriptor) -> MethodContrac
         timeout_s=_timeout(policy),
         requires_request_id=policy.requires_request_id,
         stage=policy.stage,
+        deprecated_date=policy.deprecated_date,
         sunset_date=policy.sunset_date,
         replacement=policy.replacement,
         idempotency=Idempotency(options.idempotency_level),

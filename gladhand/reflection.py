@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import grpc
@@ -12,17 +12,39 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
+from gladhand.errors import GladhandError
+from gladhand.statuses import DETAILS_KEY, status_code, to_status
+
 __all__ = ["add_reflection"]
 
 _VERSIONS = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
-def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Answer reflection for `services` (full names). Both versions speak the same messages on the wire."""
+def add_reflection(
+    server: grpc.aio.Server, services: Sequence[str], identify: Callable[[Any], object | Awaitable[object]]
+) -> None:
+    """Answer reflection for `services` (full names). Both versions speak the same messages on the wire.
+
+    Whoever asks must be somebody: `identify(context)` raises a GladhandError where it is not, or returns something to
+    wait for that may.
+    """
     pool = cast(DescriptorPool, _WithMethods(descriptor_pool.Default()))
     servicer = ReflectionServicer([*services, *_VERSIONS[1:]], pool)
+
+    async def answer(requests: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            found = identify(context)
+            if isinstance(found, Awaitable):
+                await found
+        except GladhandError as error:
+            status = to_status(error)
+            await context.abort(status_code(error), status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        answers = cast(AsyncIterator[Any], servicer.ServerReflectionInfo(requests, context))
+        async for response in answers:
+            yield response
+
     handler = grpc.stream_stream_rpc_method_handler(
-        cast(Any, servicer.ServerReflectionInfo),
+        cast(Any, answer),
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )

@@ -31,6 +31,7 @@ from gladhand.logging import configure
 from gladhand.readiness import Ready, remove_ready, write_ready
 from gladhand.reflection import add_reflection
 from gladhand.security.exposure import credentials_of
+from gladhand.security.gate import Gate
 from gladhand.server_status import ServerStatus
 from gladhand.serving import Methods
 from gladhand.settings import Settings
@@ -86,6 +87,7 @@ class ServiceProcess(Generic[S]):
         self._supervisor: Supervisor | None = None
         self._ports: dict[str, int] = {}
         self._admissions: list[Admission] = []
+        self._gate: Gate | None = None
         self._once: Once | None = None
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
@@ -125,8 +127,20 @@ class ServiceProcess(Generic[S]):
         self._once = Once(store)
 
     def admit(self, step: Admission) -> None:
-        """Add a step that may refuse calls before their request is read: authentication, throttling; in this order."""
+        """Add a step that may refuse calls before their request is read, behind the gate that every process has."""
         self._admissions.append(step)
+
+    async def gate(self) -> Gate:
+        """Return the door of the process, for what it serves beside gRPC. Call it once its servicers are added.
+
+        Raises SettingsError where the key set of tokens is not usable.
+        """
+        if self._gate is None:
+            opened = Gate.opened(self.settings, self._methods.services(), certified=self.credentials is not None)
+            self._gate = await self.enter(opened)
+            if self._gate.keys is not None:
+                self.add_task("token keys", self._gate.keys.run)
+        return self._gate
 
     async def mark_serving(self, service: str | None = None, *, serving: bool) -> None:
         """Report that a service (by full name), or everything, cannot serve for now, or can again."""
@@ -145,7 +159,7 @@ class ServiceProcess(Generic[S]):
             stack.enter_context(metrics.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
-            chain = Chain(self.settings.slow_call_s, tuple(self._admissions))
+            chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions), self.settings.unread_s)
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services())
@@ -225,8 +239,8 @@ class ServiceProcess(Generic[S]):
         )
         self._methods.register(server, chain, self._once)
         health.add_to(server)
-        if self.settings.reflection:
-            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"))
+        if self.settings.reflection and self._gate is not None:
+            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), self._gate.identify)
         server.add_generic_rpc_handlers((UnknownMethods(self._methods.services()),))
         self._bind_ports(server)
         return server

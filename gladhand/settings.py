@@ -10,16 +10,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gladhand.errors import SettingsError
 from gladhand.security.names import TRUST_DOMAIN
+from gladhand.security.rates import USUAL, Rate, parse_rates
 from gladhand.targets import target
 
 __all__ = ["ClockKind", "LogFormat", "LogLevel", "Settings", "TargetUri"]
 
 _PREFIX = "GLADHAND_"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ClockKind(StrEnum):
@@ -61,6 +63,18 @@ def _one_of(*schemes: str) -> AfterValidator:
 
 TargetUri = Annotated[str, AfterValidator(target)]
 """Where another service is, in any form that `gladhand.targets` reads."""
+
+
+def _key_set(value: str) -> str:
+    scheme, found, rest = value.partition("://")
+    host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
+    if found and (scheme != "https" or not rest) and (scheme != "http" or host not in _LOOPBACK):
+        raise ValueError("keys come from a file or over https")
+    return value
+
+
+def _rates(value: object) -> object:
+    return parse_rates(value) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -115,9 +129,29 @@ class Settings(BaseSettings):
 
     replicas: int = Field(1, ge=1, le=5, description="1 on a lone nats-server, 3 or 5 on a cluster of as many")
 
+    jwks: Annotated[str, AfterValidator(_key_set)] | None = Field(
+        None,
+        description="the key set of tokens, a path or an https:// URL, for example .gladhand/secure/tokens/jwks.json",
+    )
+    token_issuer: str = Field("gladhand", min_length=1, description="what stands in the iss of tokens that are trusted")
+    clock_skew_s: float = Field(
+        30.0, ge=0, le=300, description="seconds by which the clocks of token issuers may differ, 0 to 300"
+    )
+    rates: Annotated[dict[int, Rate], NoDecode, BeforeValidator(_rates)] = Field(
+        default_factory=lambda: dict(USUAL),
+        description="calls that each client may make, by rate class, for example READ=200/s:400,FINANCE=30/m:10",
+    )
+    service_replicas: int = Field(
+        1, ge=1, le=1000, description="how many processes of this service share its clients' calls, 1 to 1000"
+    )
+    refuse_sunset: bool = Field(False, description="true or false: whether methods past their sunset date are refused")
+
     grace_s: float = Field(10.0, ge=0, le=600, description="seconds that calls in flight get at stop, 0 to 600")
     max_message_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="a size in bytes between 1024 and 67108864"
+    )
+    unread_s: float = Field(
+        60.0, gt=0, le=3600, description="seconds that an answer of a stream may wait to be read, above 0 to 3600"
     )
     max_concurrent_calls: int = Field(
         2048, ge=1, le=100_000, description="calls at once, beyond which callers are refused, 1 to 100000"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -21,9 +22,13 @@ from gladhand.cli.home import Home
 from gladhand.cli.mesh.certificates import operator
 from gladhand.cli.mesh.state import MeshState
 from gladhand.client import channel
+from gladhand.clock import SystemClock
+from gladhand.security.authentication import AUTHORIZATION
+from gladhand.security.signing import ISSUER, Grant, SigningKey
 from logistics.dispatch.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 
 _HTTP_S = 20.0
+_DEVICES_FOR = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,17 @@ async def set_up(home: Home, mesh: MeshState) -> AsyncIterator[Stage]:
             log=log,
             clock=clock,
             edge=await stack.enter_async_context(
-                httpx.AsyncClient(base_url=mesh.url("edge_http"), timeout=_HTTP_S, verify=trust or True)
+                httpx.AsyncClient(
+                    base_url=mesh.url("edge_http"),
+                    headers=_devices_proof(home) if mesh.secure is not None else {},
+                    timeout=_HTTP_S,
+                    verify=trust or True,
+                )
             ),
         )
+
+
+def _devices_proof(home: Home) -> dict[str, str]:
+    """What trackers and phones send along: a partner's token, as `gladhand token create` would make it."""
+    grant = Grant("denver-devices", ("telemetry.write", "pods.write"), ("gladhand.partner",), _DEVICES_FOR)
+    return {AUTHORIZATION: f"Bearer {SigningKey.load(home.tokens).issue(grant, ISSUER, SystemClock().now())}"}

@@ -59,6 +59,16 @@ class Home:
         """Keys and certificates, for this user's eyes only."""
         return self.root / "secure"
 
+    @property
+    def tokens(self) -> Path:
+        """Signing key and key set of the tokens, the owner's alone."""
+        return self.secure / "tokens"
+
+    @property
+    def key_set(self) -> Path:
+        """The public keys that the services verify tokens with."""
+        return self.tokens / "jwks.json"
+
     def log(self, name: str) -> Path:
         """Where the process of that name writes."""
         return self.logs / f"{name}.log"

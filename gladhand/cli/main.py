@@ -16,6 +16,7 @@ from gladhand.cli.bus import app as bus_app
 from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
 from gladhand.cli.home import VARIABLE, Home, clone_root
+from gladhand.cli.tokens import app as tokens_app
 
 if TYPE_CHECKING:
     from gladhand.cli.ask import Orchestrator
@@ -43,6 +44,7 @@ app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(bus_app, name="bus")
+app.add_typer(tokens_app, name="token")
 
 Where = Annotated[
     Path | None,

@@ -20,6 +20,7 @@ from gladhand.interceptors.admission import Admission
 from gladhand.interceptors.outcome import Context, Outcome
 from gladhand.interceptors.streams import OpenStreams, late
 from gladhand.interceptors.tally import Tally
+from gladhand.interceptors.unread import Reading
 from gladhand.policy import MethodContract
 
 __all__ = ["Chain"]
@@ -45,6 +46,9 @@ class Chain:
     """Seconds from which an answered call is logged as slow."""
 
     admissions: Sequence[Admission] = ()
+    unread_s: float = 60.0
+    """Seconds that an answer of a stream may wait to be read."""
+
     tally: Tally = field(default_factory=Tally)
     streams: OpenStreams = field(default_factory=OpenStreams)
 
@@ -96,16 +100,21 @@ class Chain:
         async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
             started = now()
             call, _own_limit = _begin(contract, context, started)
+            reading = Reading(call, context, self.unread_s)
             try:
                 if self.admissions:
                     await admit(call, context)
                 async for answer in paced(call, inner(read(call, request), context)):
+                    reading.offered()
                     yield answer
+                    reading.taken()
             except GeneratorExit:
                 outcome.broken_off(now() - started)
                 raise
             except BaseException as fault:  # noqa: BLE001 - every end of a call is told, counted and logged
                 await outcome.failed(call, context, fault, now() - started)
+            finally:
+                reading.over()
             outcome.answered(call, context, now() - started)
 
         return serve

@@ -1,1 +1,1 @@
-"""Who a process is, proven by certificate: names, certificates, a local authority, and credentials that renew."""
+"""Who is on the other side of a connection, what that side may do, and how often."""

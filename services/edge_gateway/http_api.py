@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Protocol as Interface
@@ -19,11 +19,12 @@ from starlette.routing import Route
 
 from gladhand.calls import CORRELATION_KEY, correlated, correlation_id, offered_correlation
 from gladhand.enums import short_name
-from gladhand.errors import Cancelled, DeadlineExceeded, GladhandError, Internal, InvalidArgument
+from gladhand.errors import Cancelled, DeadlineExceeded, GladhandError, Internal, InvalidArgument, Unauthenticated
 from gladhand.ids import new_id
 from gladhand.problems import MEDIA_TYPE, to_problem
 from logistics.edge.v1 import INGEST_OUTCOME_REFUSED, IngestOutcome
 from logistics.pod.v1 import PodState
+from services.edge_gateway.http_admission import CHALLENGE
 from services.edge_gateway.inbox import InHand, Protocol
 from services.edge_gateway.intake import Intake, Outcome, Verdict
 from services.edge_gateway.manifest import FORM_MEDIA_TYPE
@@ -53,10 +54,10 @@ Readiness = Callable[[], list[str]]
 
 
 class Admission(Interface):
-    """The seam for authentication and throttling: looks at a request before its body is read."""
+    """Authentication, authorisation and throttling: looks at a request before its body is read."""
 
-    async def __call__(self, request: Request) -> None:
-        """Let the request pass, or raise a GladhandError."""
+    async def __call__(self, request: Request) -> Mapping[str, str]:
+        """Let the request pass and return headers for its answer, or raise a GladhandError."""
         ...
 
 
@@ -140,7 +141,7 @@ def build_app(
     in_hand: InHand,
     *,
     readiness: Readiness,
-    admission: Admission | None = None,
+    admission: Admission,
     most_bytes: int,
 ) -> Starlette:
     """Return the ASGI application. `most_bytes` bounds the body of a telemetry message."""
@@ -178,7 +179,7 @@ async def _not_offered(request: Request, error: Exception) -> Response:
     return JSONResponse(problem, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def _guarded(endpoint: Endpoint, admission: Admission | None) -> Endpoint:
+def _guarded(endpoint: Endpoint, admission: Admission) -> Endpoint:
     """Around every endpoint: correlation, deadline, admission, and refusals as problem documents."""
 
     async def serve(request: Request) -> Response:
@@ -186,9 +187,9 @@ def _guarded(endpoint: Endpoint, admission: Admission | None) -> Endpoint:
         correlation = offered_correlation(offered) or new_id()
         with correlated(correlation):
             try:
-                if admission is not None:
-                    await admission(request)
+                notices = await admission(request)
                 response = await endpoint(request)
+                response.headers.update(notices)
             except GladhandError as error:
                 response = _problem(error, correlation)
             except ClientDisconnect:
@@ -219,7 +220,7 @@ def _problem(error: GladhandError, correlation: str) -> Response:
         status = _STATUS_BY_RULE.get(error.violations[0].rule)
     if status is not None:
         problem |= {"status": status, "title": _TITLES[status]}
-    headers = {}
+    headers = {"WWW-Authenticate": CHALLENGE} if isinstance(error, Unauthenticated) else {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     content = json.dumps(problem, ensure_ascii=False).encode()

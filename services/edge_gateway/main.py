@@ -23,6 +23,7 @@ from logistics.orchestrator.v1 import (
     orchestrator_service_pb2,
 )
 from services.edge_gateway.detector import Detector
+from services.edge_gateway.http_admission import HttpAdmission
 from services.edge_gateway.http_api import build_app
 from services.edge_gateway.http_server import HttpServer
 from services.edge_gateway.inbox import Inbox, InHand, Protocol
@@ -67,7 +68,14 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
         found = [] if mesh.connection.is_connected else ["NATS does not answer"]
         return found if detector.ready else [*found, "the log of loads is still being read"]
 
-    app = build_app(intake, pods, in_hand, readiness=missing, most_bytes=settings.most_telemetry_bytes)
+    app = build_app(
+        intake,
+        pods,
+        in_hand,
+        readiness=missing,
+        admission=HttpAdmission(await process.gate()),
+        most_bytes=settings.most_telemetry_bytes,
+    )
     _add_http(process, app)
 
 

@@ -107,7 +107,11 @@ def _services(home: Home, python: str, region: str, ports: Mapping[str, int], se
     def tls(name: str) -> Mapping[str, str]:
         if secure is None:
             return {"GLADHAND_INSECURE": "true"}
-        return {"GLADHAND_TLS_DIR": str(secure / name), "GLADHAND_TOKEN_PORT": str(ports[f"{name}_token"])}
+        return {
+            "GLADHAND_TLS_DIR": str(secure / name),
+            "GLADHAND_TOKEN_PORT": str(ports[f"{name}_token"]),
+            "GLADHAND_JWKS": str(home.key_set),
+        }
 
     def service(name: str, after: tuple[str, ...], own: Mapping[str, str], address: str = "") -> Step:
         return Step(

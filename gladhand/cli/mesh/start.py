@@ -24,6 +24,7 @@ from gladhand.cli.mesh.plan import mesh_plan
 from gladhand.cli.mesh.state import MeshState, Phase, stamp
 from gladhand.cli.mesh.supervisor import Supervisor, clear_orphans
 from gladhand.errors import StartRefused
+from gladhand.security.signing import ensure_signing_key
 
 REGION: Final = "us"
 STOP_WITHIN_S: Final = 60.0
@@ -55,6 +56,7 @@ def serve(home: Home, told: Told = lambda _: None, *, insecure: bool = False) ->
         secure = None if insecure else home.secure
         if secure is not None:
             certificates.provide(home)
+            ensure_signing_key(home.tokens)
         mesh = MeshState(
             own, REGION, taken, stamp(), credentials=str(access.credentials(OPERATOR)), secure_folder=str(secure or "")
         )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gladhand.errors import NotFound
+from gladhand.security.principal import Party
 from logistics.exception.v1 import ExceptionKind
 from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
 from logistics.order.v1 import CheckResult
@@ -15,6 +16,7 @@ from logistics.type.v1 import Classifier
 from services.orchestrator.deciders import load, pod
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.parties import carried_by
 from services.orchestrator.pod_checks import check_pod
 from services.orchestrator.riding import stop_of
 
@@ -35,17 +37,21 @@ class Proofs:
         self._stops = stops
         self._policy = policy
 
-    async def record(self, handed_in: ProofOfDelivery, cause: Cause) -> tuple[pod.State, int]:
+    async def record(
+        self, handed_in: ProofOfDelivery, cause: Cause, carrier: Party | None = None
+    ) -> tuple[pod.State, int]:
         """Record a proof, check it, and complete its stop where it passes; return it and its version.
 
         The proof is kept whatever the checks say; a failed one stands as REJECTED beside an exception. Raises NotFound
         (STOP_NOT_FOUND) where no load has the stop, Rejected (MESSAGE_CONFLICT) where the same proof came with other
-        content, and what the log raises. A repeat goes on where an earlier attempt was cut off.
+        content, and what the log raises. With a `carrier`, stops of loads that are not its own are not there. A repeat
+        goes on where an earlier attempt was cut off.
         """
         load_id = handed_in.load_id or await self._stops.load_of_stop(handed_in.stop_id) or ""
         found = (await self._journal.find(load.DECIDER, load_id)).state.load if load_id else None
         stop = stop_of(found, handed_in.stop_id) if found is not None else None
-        if found is None or stop is None or stop.kind != StopKind.STOP_KIND_DELIVERY:
+        foreign = found is not None and carrier is not None and not carried_by(found, carrier)
+        if found is None or foreign or stop is None or stop.kind != StopKind.STOP_KIND_DELIVERY:
             raise NotFound(
                 "stop",
                 handed_in.stop_id,

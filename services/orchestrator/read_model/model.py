@@ -13,6 +13,7 @@ from sqlalchemy import Table, select
 
 from gladhand.calls import remaining
 from gladhand.errors import Unavailable
+from gladhand.security.principal import Party
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import Hold
 from logistics.invoice.v1 import Invoice
@@ -62,17 +63,19 @@ class ReadModel:
         """
         await self.database.clear()
 
-    async def order(self, order_id: str, at_least_version: int = 0) -> Order | None:
+    async def order(self, order_id: str, at_least_version: int = 0, *, party: Party | None = None) -> Order | None:
         """Return an order, None where there is none; waits for the version.
+
+        With a `party`, what is not its own is not there: no answer, error or pause tells it from what never was.
 
         Raises Unavailable (READ_MODEL_BEHIND) where the version does not come in the time that the call has left, or
         10 seconds outside of a call. The same holds for the other aggregates below.
         """
-        return await self._one("order", order_id, at_least_version, Order)
+        return await self._one("order", order_id, at_least_version, Order, queries.orders_of_party(party))
 
-    async def load(self, load_id: str, at_least_version: int = 0) -> Load | None:
+    async def load(self, load_id: str, at_least_version: int = 0, *, party: Party | None = None) -> Load | None:
         """Return a load; see `order`."""
-        return await self._one("load", load_id, at_least_version, Load)
+        return await self._one("load", load_id, at_least_version, Load, queries.loads_of_party(party))
 
     async def pod(self, pod_id: str, at_least_version: int = 0) -> ProofOfDelivery | None:
         """Return a proof of delivery; see `order`."""
@@ -98,15 +101,16 @@ class ReadModel:
         states: Iterable[int] = (),
         region: str = "",
         reference: str = "",
+        party: Party | None = None,
     ) -> Page[Order]:
-        """Return a page of orders, newest first.
+        """Return a page of orders, newest first; with a `party` its own alone.
 
         `page_size` 0 means 50, more than 500 means 500. No state, region or reference means any. Raises InvalidArgument
         (PAGE_TOKEN_INVALID) where the token is damaged or came with other filters. The same holds for the lists below.
         """
         wanted = sorted(set(states))
-        conditions = queries.order_filters(wanted, region, reference)
-        asked = {"states": wanted, "region": region, "reference": reference}
+        conditions = [*queries.orders_of_party(party), *queries.order_filters(wanted, region, reference)]
+        asked = {"states": wanted, "region": region, "reference": reference, "party": str(party or "")}
         return await self._page(orders, conditions, asked, page_size, page_token, Order)
 
     async def loads(
@@ -117,11 +121,12 @@ class ReadModel:
         states: Iterable[int] = (),
         order_id: str = "",
         vehicle_id: str = "",
+        party: Party | None = None,
     ) -> Page[Load]:
         """Return a page of loads; see `orders`."""
         wanted = sorted(set(states))
-        conditions = queries.load_filters(wanted, order_id, vehicle_id)
-        asked = {"states": wanted, "order_id": order_id, "vehicle_id": vehicle_id}
+        conditions = [*queries.loads_of_party(party), *queries.load_filters(wanted, order_id, vehicle_id)]
+        asked = {"states": wanted, "order_id": order_id, "vehicle_id": vehicle_id, "party": str(party or "")}
         return await self._page(loads, conditions, asked, page_size, page_token, Load)
 
     async def invoices(
@@ -193,20 +198,29 @@ class ReadModel:
         """Return the orders whose id, any external reference, or ERP invoice number is `term`; at most 20, sorted."""
         return sorted(await self._ids(queries.find_order(term)))
 
-    async def _one(self, aggregate: str, aggregate_id: str, at_least_version: int, kind: type[M]) -> M | None:
-        version, body = await self._row(aggregate, aggregate_id)
+    async def _one(
+        self,
+        aggregate: str,
+        aggregate_id: str,
+        at_least_version: int,
+        kind: type[M],
+        conditions: Sequence[queries.Condition] = (),
+    ) -> M | None:
+        version, body = await self._row(aggregate, aggregate_id, conditions)
         if version < at_least_version:
-            body = await self._awaited(aggregate, aggregate_id, at_least_version)
+            body = await self._awaited(aggregate, aggregate_id, at_least_version, conditions)
         return None if body is None else kind.FromString(body)
 
-    async def _awaited(self, aggregate: str, aggregate_id: str, wanted: int) -> bytes | None:
+    async def _awaited(
+        self, aggregate: str, aggregate_id: str, wanted: int, conditions: Sequence[queries.Condition]
+    ) -> bytes | None:
         loop = asyncio.get_running_loop()
         left = remaining()
         end = loop.time() + (_PATIENCE_S if left is None else max(0.0, left - _ANSWER_S))
         with self.arrivals.watching((aggregate, aggregate_id)) as arrived:
             while True:
                 arrived.clear()
-                version, body = await self._row(aggregate, aggregate_id)
+                version, body = await self._row(aggregate, aggregate_id, conditions)
                 if version >= wanted:
                     return body
                 pause = min(_POLL_S, end - loop.time())
@@ -220,9 +234,11 @@ class ReadModel:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(arrived.wait(), pause)
 
-    async def _row(self, aggregate: str, aggregate_id: str) -> tuple[int, bytes | None]:
+    async def _row(
+        self, aggregate: str, aggregate_id: str, conditions: Sequence[queries.Condition]
+    ) -> tuple[int, bytes | None]:
         table = TABLES[aggregate]
-        statement = select(table.c.version, table.c.body).where(table.c.id == aggregate_id)
+        statement = select(table.c.version, table.c.body).where(table.c.id == aggregate_id, *conditions)
         async with self.database.reading() as connection:
             row = (await connection.execute(statement)).one_or_none()
         return (0, None) if row is None else (row.version, row.body)

@@ -14,6 +14,7 @@ from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders import fulfilment, wave
+from services.orchestrator.parties import carrier_of, parties_of
 
 _LONGEST = 200
 """Characters of a text that stand in an index column; ids and reference values of the contract are no longer."""
@@ -100,7 +101,12 @@ def _orders(order_ids: Iterable[str]) -> list[Mapping[str, object]]:
 
 def _order(state: Any) -> _Shown:
     order: Order = _present(state.order, "order")
-    parts = {"order_references": _references(order.references)}
+    parts: Mapping[str, list[Mapping[str, object]]] = {
+        "order_references": _references(order.references),
+        "order_parties": [
+            {"system": index_text(party.system), "value": index_text(party.value)} for party in parties_of(order)
+        ],
+    }
     return _Shown(order.state, order.SerializeToString(), parts=parts)
 
 
@@ -110,7 +116,11 @@ def _load(state: Any) -> _Shown:
     return _Shown(
         load.state,
         load.SerializeToString(),
-        {"vehicle_id": index_text(vehicle_of(load)), "wave_id": index_text(load.wave_id)},
+        {
+            "vehicle_id": index_text(vehicle_of(load)),
+            "wave_id": index_text(load.wave_id),
+            "carrier_scac": index_text(carrier_of(load)),
+        },
         {
             "load_orders": _orders(riding),
             "load_stops": [{"stop_id": index_text(stop.stop_id)} for stop in load.stops],

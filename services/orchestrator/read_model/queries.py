@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, exists, func, or_, select, tuple_, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 from sqlalchemy.sql.selectable import CompoundSelect
 
 from gladhand.enums import EnumType
 from gladhand.lifecycle import lifecycle_of
+from gladhand.security.principal import CARRIER_SYSTEM, Party
 from logistics.exception.v1 import HoldState
 from logistics.load.v1 import LoadState
 from logistics.order.v1 import OrderState
@@ -25,6 +40,7 @@ from services.orchestrator.read_model.schema import (
     load_orders,
     load_stops,
     loads,
+    order_parties,
     order_references,
     orders,
     pod_orders,
@@ -65,6 +81,23 @@ def in_states(table: Table, states: Iterable[int]) -> list[Condition]:
     """Restrict to some states; none given means all."""
     wanted = sorted(set(states))
     return [table.c.state.in_(wanted)] if wanted else []
+
+
+def orders_of_party(party: Party | None) -> list[Condition]:
+    """Restrict orders to those of one customer; None means all."""
+    if party is None:
+        return []
+    named = select(order_parties.c.owner_id).where(
+        order_parties.c.system == party.system, order_parties.c.value == party.value
+    )
+    return [orders.c.id.in_(named)]
+
+
+def loads_of_party(party: Party | None) -> list[Condition]:
+    """Restrict loads to those of one carrier; None means all. A party that is no carrier has none."""
+    if party is None:
+        return []
+    return [loads.c.carrier_scac == party.value if party.system == CARRIER_SYSTEM and party.value else false()]
 
 
 def order_filters(states: Iterable[int], region: str, reference: str) -> list[Condition]:

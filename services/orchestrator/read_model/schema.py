@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
 STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES")
@@ -52,7 +52,7 @@ def _references(name: str) -> Table:
 
 
 orders = _aggregate("orders")
-loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"))
+loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"), _text("carrier_scac"))
 pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
 exceptions = _aggregate("exceptions", _text("order_id"), _text("load_id"), _text("invoice_id"))
@@ -66,6 +66,7 @@ fulfilments = _aggregate(
 waves = _aggregate("waves")
 
 order_references = _references("order_references")
+order_parties = _part("order_parties", _text("system", key=True), _text("value", key=True))
 invoice_references = _references("invoice_references")
 load_orders = _part("load_orders", _text("order_id", key=True))
 load_stops = _part("load_stops", _text("stop_id", key=True))
@@ -96,7 +97,7 @@ TABLES: Final[Mapping[str, Table]] = {
 """The table of each aggregate, by the token of its subjects."""
 
 PARTS: Final[Mapping[str, tuple[Table, ...]]] = {
-    "order": (order_references,),
+    "order": (order_references, order_parties),
     "load": (load_orders, load_stops),
     "pod": (pod_orders,),
     "invoice": (invoice_references,),
@@ -115,6 +116,8 @@ for _table in (order_references, invoice_references):
 for _table in (load_orders, pod_orders, wave_orders):
     Index(f"{_table.name}_by_order", _table.c.order_id)
 Index("orders_by_region", orders.c.region, orders.c.state, orders.c.created_us, orders.c.id)
+Index("order_parties_by_party", order_parties.c.system, order_parties.c.value)
+Index("loads_by_carrier", loads.c.carrier_scac, loads.c.created_us, loads.c.id)
 Index("loads_by_vehicle", loads.c.vehicle_id, loads.c.created_us, loads.c.id)
 Index("load_stops_by_stop", load_stops.c.stop_id)
 Index("pods_by_load", pods.c.load_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gladhand.calls import current_call
+from gladhand.calls import Call, current_call
 from gladhand.clock import Clock
 from gladhand.log.port import EventStore
+from gladhand.security.authorisation import visible_party
+from gladhand.security.principal import Party, Proof
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import Cause, Journal
@@ -42,12 +44,25 @@ class Methods(OrchestratorServiceServicer):
 
 def cause_of(request_id: str, *, region: str = "", correlation_id: str = "", person: str = "") -> Cause:
     """Return the cause of a command that a caller gives; `person` is who gives it through the caller, if anybody."""
-    caller = current_call().principal or "internal"
     return Cause(
         request_id=request_id,
         region=region,
         correlation_id=correlation_id,
-        actor=Actor(kind=ActorKind.ACTOR_KIND_PERSON, id=person)
-        if person
-        else Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id=caller),
+        actor=Actor(kind=ActorKind.ACTOR_KIND_PERSON, id=person) if person else _actor(current_call()),
     )
+
+
+def whose() -> Party | None:
+    """Return the party whose objects alone the call being served may show, None where it may show all.
+
+    Every method that is open to partners or customers asks this, and hands it to the query.
+    """
+    return visible_party(current_call().caller)
+
+
+def _actor(call: Call) -> Actor:
+    caller = call.caller
+    if caller is None or caller.proof is not Proof.TOKEN:
+        return Actor(kind=ActorKind.ACTOR_KIND_SERVICE, id=call.principal or "internal")
+    kind = ActorKind.ACTOR_KIND_PERSON if caller.sees_all else ActorKind.ACTOR_KIND_PARTNER
+    return Actor(kind=kind, id=caller.name)

@@ -23,7 +23,7 @@ from logistics.orchestrator.v1 import (
 )
 from logistics.pod.v1 import PodState, ProofOfDelivery
 from services.orchestrator.processes.proofs import failed_checks, reason_of
-from services.orchestrator.servicer.desk import Methods, cause_of
+from services.orchestrator.servicer.desk import Methods, cause_of, whose
 
 
 class LoadMethods(Methods):
@@ -33,7 +33,7 @@ class LoadMethods(Methods):
         self, request: GetLoadRequest, context: grpc.aio.ServicerContext[GetLoadRequest, GetLoadResponse]
     ) -> GetLoadResponse:
         """Read one load."""
-        found = await self._desk.read_model.load(request.load_id, request.at_least_version)
+        found = await self._desk.read_model.load(request.load_id, request.at_least_version, party=whose())
         if found is None:
             raise NotFound("load", request.load_id, reason="LOAD_NOT_FOUND")
         return GetLoadResponse(load=found)
@@ -48,6 +48,7 @@ class LoadMethods(Methods):
             states=request.states,
             order_id=request.order_id,
             vehicle_id=request.vehicle_id,
+            party=whose(),
         )
         return ListLoadsResponse(loads=page.items, next_page_token=page.next_token)
 
@@ -93,7 +94,7 @@ class LoadMethods(Methods):
         context: grpc.aio.ServicerContext[RecordProofOfDeliveryRequest, RecordProofOfDeliveryResponse],
     ) -> RecordProofOfDeliveryResponse:
         """Record a proof and check it against its stop; a refused one is kept and told of by an exception."""
-        state, version = await self._desk.proofs.record(request.pod, cause_of(request.request_id))
+        state, version = await self._desk.proofs.record(request.pod, cause_of(request.request_id), whose())
         proof = state.pod
         if proof is None:
             raise NotFound("pod", request.pod.pod_id, reason="POD_NOT_FOUND")

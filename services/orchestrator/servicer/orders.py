@@ -27,7 +27,8 @@ from logistics.orchestrator.v1 import (
 )
 from logistics.order.v1 import EndOrder, Order, OrderEvent, ReceiveOrder, ReviseOrder
 from services.orchestrator.deciders import order
-from services.orchestrator.servicer.desk import Methods, cause_of
+from services.orchestrator.servicer.desk import Methods, cause_of, whose
+from services.orchestrator.servicer.own_orders import OwnOrders
 from services.orchestrator.submission import content_of, content_sha256, order_id_of, sales_reference
 
 _CHECKPOINT_S = 15.0
@@ -114,7 +115,7 @@ class OrderMethods(Methods):
         self, request: GetOrderRequest, context: grpc.aio.ServicerContext[GetOrderRequest, GetOrderResponse]
     ) -> GetOrderResponse:
         """Read one order."""
-        found = await self._desk.read_model.order(request.order_id, request.at_least_version)
+        found = await self._desk.read_model.order(request.order_id, request.at_least_version, party=whose())
         if found is None:
             raise NotFound("order", request.order_id, reason="ORDER_NOT_FOUND")
         return GetOrderResponse(order=found)
@@ -129,6 +130,7 @@ class OrderMethods(Methods):
             states=request.states,
             region=request.region,
             reference=request.reference,
+            party=whose(),
         )
         return ListOrdersResponse(orders=page.items, next_page_token=page.next_token)
 
@@ -137,6 +139,11 @@ class OrderMethods(Methods):
     ) -> AsyncIterator[WatchOrdersResponse]:
         """Stream every event of orders; a checkpoint now and then tells that idle is not dead."""
         kind = EnvelopeType.of(OrderEvent)
+        party = whose()
+        own = OwnOrders(self._desk.journal, party) if party is not None else None
+        if own is not None:
+            for order_id in request.order_ids:
+                await own.check(order_id)
         start = request.after_sequence + 1
         if not request.after_sequence and not request.from_beginning:
             start = await self._desk.store.last_sequence(kind.stream) + 1
@@ -152,8 +159,12 @@ class OrderMethods(Methods):
                         yield WatchOrdersResponse(sequence=sequence)
                         continue
                     message = ahead.result()
-                    sequence = message.sequence
-                    yield WatchOrdersResponse(event=kind.decode(message.payload), sequence=sequence)
+                    event = kind.decode(message.payload)
+                    if own is None or await own.holds(event):
+                        sequence = message.sequence
+                        if own is not None:
+                            event.ClearField("actor")  # who of our staff did it is not the customer's business
+                        yield WatchOrdersResponse(event=event, sequence=sequence)
                     ahead = asyncio.ensure_future(anext(messages))
             finally:
                 ahead.cancel()

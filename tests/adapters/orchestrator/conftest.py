@@ -29,11 +29,11 @@ async def gateways() -> AsyncIterator[Gateways]:
 
 
 @pytest.fixture
-async def orchestrator(
+def settings(
     nats_url: str, nats_connection: object, nats_server: NatsServer, gateways: Gateways, tmp_path: Path
-) -> AsyncIterator[OrchestratorServiceAsyncStub]:
-    """A client of a running orchestrator."""
-    settings = OrchestratorSettings(
+) -> OrchestratorSettings:
+    """Settings of an orchestrator that asks for no proof."""
+    return OrchestratorSettings(
         port=0,
         region="us",
         nats_url=nats_url,
@@ -45,6 +45,11 @@ async def orchestrator(
         log_level=LogLevel.WARNING,
         grace_s=1.0,
     )
+
+
+@pytest.fixture
+async def orchestrator(settings: OrchestratorSettings) -> AsyncIterator[OrchestratorServiceAsyncStub]:
+    """A client of a running orchestrator."""
     async with (
         ServiceProcess("orchestrator", settings).serving(build) as running,
         grpc.aio.insecure_channel(running.target) as channel,

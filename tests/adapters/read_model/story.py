@@ -67,12 +67,16 @@ class Story:
         self._told[aggregate, aggregate_id] = (version + 1, appended.sequence)
         return event
 
-    async def receive(self, word: str, *, number: str = "", purchase: str = "", region: str = "") -> str:
-        """Record a new order and return its id."""
+    async def receive(
+        self, word: str, *, number: str = "", purchase: str = "", region: str = "", customer: str = ""
+    ) -> str:
+        """Record a new order and return its id; `customer` is its code in the ERP."""
         order = Order(erp_instance=ERP, region=region or self.region, lines=[OrderLine(line_id="1", sku="A")])
         order.references.append(reference(ReferenceType.REFERENCE_TYPE_SALES_ORDER, number or f"SO-{word}"))
         if purchase:
             order.references.append(reference(ReferenceType.REFERENCE_TYPE_PURCHASE_ORDER, purchase))
+        if customer:
+            order.customer.references.append(reference(ReferenceType.REFERENCE_TYPE_PARTY, customer))
         await self.tell("order", name(word), OrderReceived(order=order), region=region)
         return name(word)
 
@@ -82,9 +86,12 @@ class Story:
         await self.tell("order", order_id, OrderReleased())
         return order_id
 
-    async def plan(self, word: str, *order_ids: str, stops: tuple[str, ...] = (), wave_id: str = "") -> str:
-        """Record a new load with one delivery stop for each order and return its id."""
+    async def plan(
+        self, word: str, *order_ids: str, stops: tuple[str, ...] = (), wave_id: str = "", carrier: str = ""
+    ) -> str:
+        """Record a new load with one delivery stop for each order and return its id; `carrier` is a SCAC."""
         load = Load(load_id=name(word), region=self.region, plan_version=1, wave_id=wave_id, order_ids=order_ids)
+        load.carrier_scac = carrier
         for number, order_id in enumerate(order_ids, 1):
             stop_id = stops[number - 1] if stops else name(f"{word}/{number}")
             task = StopTask(order_id=order_id, line_id="1")

@@ -26,7 +26,8 @@ from gladhand.security.peer import peer_identity
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually
-from tests.adapters.serving.trial import Trial, compiled
+from tests.adapters.serving.door import Issuer, bearer
+from tests.adapters.serving.trial import Trial, callers, compiled
 
 pb2, stubs = compiled()
 NOW = datetime.now(UTC)
@@ -62,14 +63,27 @@ def door() -> Door:
 
 
 @pytest.fixture
-async def running(secure: Path, door: Door, tmp_path: Path) -> AsyncIterator[Running]:
+def issuer(tmp_path: Path) -> Issuer:
+    return Issuer(tmp_path)
+
+
+@pytest.fixture
+async def running(secure: Path, door: Door, tmp_path: Path, issuer: Issuer) -> AsyncIterator[Running]:
     """The trial service, by mutual TLS and with a port for tokens."""
 
     async def build(process: ServiceProcess[Settings]) -> None:
         process.add_servicer(stubs.add_TrialServiceServicer_to_server, door, own_idempotency=True)
+        for each in ("First", "Second"):
+            register = getattr(callers(), f"add_{each}CallerServiceServicer_to_server")
+            process.add_servicer(register, object())
 
     settings = Settings(
-        tls_dir=secure / "trial", token_port=0, insecure=False, ready_file=tmp_path / "ready.json", grace_s=2
+        tls_dir=secure / "trial",
+        token_port=0,
+        insecure=False,
+        jwks=str(issuer.jwks),
+        ready_file=tmp_path / "ready.json",
+        grace_s=2,
     )
     async with ServiceProcess("trial", settings).serving(build) as served:
         yield served
@@ -105,10 +119,11 @@ def shown_by(running: Running, secure: Path) -> x509.Certificate:
         return x509.load_der_x509_certificate(own.getpeercert(binary_form=True) or b"")
 
 
-async def read(target: str, credentials: grpc.ChannelCredentials) -> str:
+async def read(target: str, credentials: grpc.ChannelCredentials, metadata: tuple[tuple[str, str], ...] = ()) -> str:
     """Call as somebody with tools of his own would."""
     async with grpc.aio.secure_channel(target, credentials) as plain:
-        return str((await stubs.TrialServiceStub(plain).Read(pb2.ReadRequest(name="x"), timeout=5)).text)
+        stub = stubs.TrialServiceStub(plain)
+        return str((await stub.Read(pb2.ReadRequest(name="x"), timeout=5, metadata=metadata)).text)
 
 
 async def refused(target: str, credentials: grpc.ChannelCredentials) -> str:
@@ -150,11 +165,17 @@ async def test_a_certificate_of_another_trust_domain_is_nobody(running: Running,
 
 
 async def test_the_token_port_asks_for_no_certificate_and_believes_none(
-    running: Running, secure: Path, door: Door, tmp_path: Path
+    running: Running, secure: Path, door: Door, tmp_path: Path, issuer: Issuer
 ) -> None:
     target, mine = token_target(tmp_path), as_identity(secure, "orchestrator").first
-    assert await read(target, grpc.ssl_channel_credentials(mine.trust)) == "read x"
-    assert await read(target, grpc.ssl_channel_credentials(mine.trust, mine.key, mine.certificate)) == "read x"
+    token = bearer(issuer.token(scope="trial.read"))
+    without = grpc.ssl_channel_credentials(mine.trust)
+    shown = grpc.ssl_channel_credentials(mine.trust, mine.key, mine.certificate)
+    for credentials in (without, shown):
+        assert await read(target, credentials, token) == "read x"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await read(target, credentials)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert door.callers == [None, None]
 
 

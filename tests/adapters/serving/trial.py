@@ -16,7 +16,7 @@ from grpc_tools import protoc
 
 import logistics.contract.v1.method_pb2
 import logistics.contract.v1.sensitivity_pb2
-import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contract imports it
+import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contracts import them
 from gladhand.calls import current_call
 
 HERE = Path(__file__).resolve().parent
@@ -37,6 +37,8 @@ def compiled() -> tuple[Any, Any]:
         f"--grpc_python_out={out}",
         "trial.proto",
         "careless.proto",
+        "guarded.proto",
+        "callers.proto",
     ]
     assert protoc.main(arguments) == 0
     sys.path.insert(0, out)
@@ -49,10 +51,26 @@ def compiled() -> tuple[Any, Any]:
 @cache
 def careless() -> tuple[Any, Any]:
     """Return the messages and stubs of the contract whose methods lack their policy."""
+    return _compiled_beside("careless")
+
+
+@cache
+def guarded() -> tuple[Any, Any]:
+    """Return the messages and stubs of the contract that says who may call."""
+    return _compiled_beside("guarded")
+
+
+@cache
+def callers() -> Any:
+    """Return the stubs of services whose identities may call the trial service."""
+    return _compiled_beside("callers")[1]
+
+
+def _compiled_beside(name: str) -> tuple[Any, Any]:
     out = str(Path(compiled()[0].__file__).parent)
     sys.path.insert(0, out)
     try:
-        return importlib.import_module("careless_pb2"), importlib.import_module("careless_pb2_grpc")
+        return importlib.import_module(f"{name}_pb2"), importlib.import_module(f"{name}_pb2_grpc")
     finally:
         sys.path.remove(out)
 

@@ -11,7 +11,7 @@ from logistics.exception.v1 import Exception as LogisticsException
 from logistics.load.v1 import Assignment, Load, LoadState, Stop, StopTask
 from logistics.order.v1 import Order, OrderState
 from logistics.process.v1 import FulfilmentState
-from logistics.type.v1 import ExternalReference, ReferenceType
+from logistics.type.v1 import ExternalReference, Party, ReferenceType
 from services.orchestrator.deciders import exception, fulfilment, load, order
 from services.orchestrator.journal import DECIDERS
 from services.orchestrator.read_model.projection import Folded, index_text, rows_of, vehicle_of
@@ -32,8 +32,12 @@ def test_every_aggregate_of_the_log_has_a_table() -> None:
 
 
 def test_an_order_with_each_reference_once() -> None:
+    code = ExternalReference(system="erp", type=ReferenceType.REFERENCE_TYPE_PARTY, value="K1")
     shown = Order(
-        order_id="o", state=OrderState.ORDER_STATE_RELEASED, references=[named("erp", "1"), named("erp", "1")]
+        order_id="o",
+        state=OrderState.ORDER_STATE_RELEASED,
+        references=[named("erp", "1"), named("erp", "1")],
+        customer=Party(name="Alpine Foods", references=[code, code, named("erp", "no party")]),
     )
     rows = rows_of("order", "o", folded(order.State(order=shown)))
     assert dict(rows.row) == {
@@ -48,7 +52,8 @@ def test_an_order_with_each_reference_once() -> None:
     assert rows.parts == {
         "order_references": (
             {"owner_id": "o", "system": "erp", "type": ReferenceType.REFERENCE_TYPE_SALES_ORDER, "value": "1"},
-        )
+        ),
+        "order_parties": ({"owner_id": "o", "system": "erp", "value": "K1"},),
     }
 
 

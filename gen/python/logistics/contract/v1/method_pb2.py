@@ -26,19 +26,19 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"logistics/contract/v1/method.proto\x12\x15logistics.contract.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x84\x03\n\x0cMethodPolicy\x12\x16\n\x06scopes\x18\x01 \x03(\tR\x06scopes\x12;\n\x08\x61udience\x18\x02 \x03(\x0e\x32\x1f.logistics.contract.v1.AudienceR\x08\x61udience\x12?\n\nrate_class\x18\x03 \x01(\x0e\x32 .logistics.contract.v1.RateClassR\trateClass\x12\x33\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12.\n\x13requires_request_id\x18\x05 \x01(\x08R\x11requiresRequestId\x12\x36\n\x05stage\x18\x06 \x01(\x0e\x32 .logistics.contract.v1.LifeStageR\x05stage\x12\x1f\n\x0bsunset_date\x18\x07 \x01(\tR\nsunsetDate\x12 \n\x0breplacement\x18\x08 \x01(\tR\x0breplacement*h\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x14\n\x10\x41UDIENCE_PARTNER\x10\x02\x12\x15\n\x11\x41UDIENCE_CUSTOMER\x10\x03*\x81\x01\n\tRateClass\x12\x1a\n\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_CLASS_BULK\x10\x01\x12\x13\n\x0fRATE_CLASS_READ\x10\x02\x12\x16\n\x12RATE_CLASS_COMMAND\x10\x03\x12\x16\n\x12RATE_CLASS_FINANCE\x10\x04*\x84\x01\n\tLifeStage\x12\x1a\n\x16LIFE_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10LIFE_STAGE_ALPHA\x10\x01\x12\x13\n\x0fLIFE_STAGE_BETA\x10\x02\x12\x15\n\x11LIFE_STAGE_STABLE\x10\x03\x12\x19\n\x15LIFE_STAGE_DEPRECATED\x10\x04:]\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\x8f\x8c\x03 \x01(\x0b\x32#.logistics.contract.v1.MethodPolicyR\x06policyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"logistics/contract/v1/method.proto\x12\x15logistics.contract.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xad\x03\n\x0cMethodPolicy\x12\x16\n\x06scopes\x18\x01 \x03(\tR\x06scopes\x12;\n\x08\x61udience\x18\x02 \x03(\x0e\x32\x1f.logistics.contract.v1.AudienceR\x08\x61udience\x12?\n\nrate_class\x18\x03 \x01(\x0e\x32 .logistics.contract.v1.RateClassR\trateClass\x12\x33\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12.\n\x13requires_request_id\x18\x05 \x01(\x08R\x11requiresRequestId\x12\x36\n\x05stage\x18\x06 \x01(\x0e\x32 .logistics.contract.v1.LifeStageR\x05stage\x12\x1f\n\x0bsunset_date\x18\x07 \x01(\tR\nsunsetDate\x12 \n\x0breplacement\x18\x08 \x01(\tR\x0breplacement\x12\'\n\x0f\x64\x65precated_date\x18\t \x01(\tR\x0e\x64\x65precatedDate*h\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x14\n\x10\x41UDIENCE_PARTNER\x10\x02\x12\x15\n\x11\x41UDIENCE_CUSTOMER\x10\x03*\x81\x01\n\tRateClass\x12\x1a\n\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x13\n\x0fRATE_CLASS_BULK\x10\x01\x12\x13\n\x0fRATE_CLASS_READ\x10\x02\x12\x16\n\x12RATE_CLASS_COMMAND\x10\x03\x12\x16\n\x12RATE_CLASS_FINANCE\x10\x04*\x84\x01\n\tLifeStage\x12\x1a\n\x16LIFE_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10LIFE_STAGE_ALPHA\x10\x01\x12\x13\n\x0fLIFE_STAGE_BETA\x10\x02\x12\x15\n\x11LIFE_STAGE_STABLE\x10\x03\x12\x19\n\x15LIFE_STAGE_DEPRECATED\x10\x04:]\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\x8f\x8c\x03 \x01(\x0b\x32#.logistics.contract.v1.MethodPolicyR\x06policyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'logistics.contract.v1.method_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIENCE']._serialized_start=518
-  _globals['_AUDIENCE']._serialized_end=622
-  _globals['_RATECLASS']._serialized_start=625
-  _globals['_RATECLASS']._serialized_end=754
-  _globals['_LIFESTAGE']._serialized_start=757
-  _globals['_LIFESTAGE']._serialized_end=889
+  _globals['_AUDIENCE']._serialized_start=559
+  _globals['_AUDIENCE']._serialized_end=663
+  _globals['_RATECLASS']._serialized_start=666
+  _globals['_RATECLASS']._serialized_end=795
+  _globals['_LIFESTAGE']._serialized_start=798
+  _globals['_LIFESTAGE']._serialized_end=930
   _globals['_METHODPOLICY']._serialized_start=128
-  _globals['_METHODPOLICY']._serialized_end=516
+  _globals['_METHODPOLICY']._serialized_end=557
 # @@protoc_insertion_point(module_scope)

@@ -130,6 +130,7 @@ class MethodPolicy(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     SUNSET_DATE_FIELD_NUMBER: _builtins.int
     REPLACEMENT_FIELD_NUMBER: _builtins.int
+    DEPRECATED_DATE_FIELD_NUMBER: _builtins.int
     rate_class: Global___RateClass.ValueType
     """The class that decides the caller's share."""
     requires_request_id: _builtins.bool
@@ -140,6 +141,10 @@ class MethodPolicy(_message.Message):
     """The date (YYYY-MM-DD) after which a deprecated method may be gone. Unset unless deprecated."""
     replacement: _builtins.str
     """The method that takes over, as `package.Service/Method`. Unset unless deprecated."""
+    deprecated_date: _builtins.str
+    """The date (YYYY-MM-DD) since which a method is deprecated; told to its callers. Unset where nobody wrote it down, and
+    unless deprecated.
+    """
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes of which the caller's token must carry at least one, for example `orders.write`. Never empty."""
@@ -165,10 +170,11 @@ class MethodPolicy(_message.Message):
         stage: Global___LifeStage.ValueType = ...,
         sunset_date: _builtins.str = ...,
         replacement: _builtins.str = ...,
+        deprecated_date: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "rate_class", b"rate_class", "replacement", b"replacement", "requires_request_id", b"requires_request_id", "scopes", b"scopes", "stage", b"stage", "sunset_date", b"sunset_date", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "deprecated_date", b"deprecated_date", "rate_class", b"rate_class", "replacement", b"replacement", "requires_request_id", b"requires_request_id", "scopes", b"scopes", "stage", b"stage", "sunset_date", b"sunset_date", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -168,35 +168,35 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Reads one order.
+        """Reads one order. A customer finds its own alone: any other is NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Lists orders, newest first.
+        """Lists orders, newest first. A customer gets its own alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchOrders(self, request, context):
-        """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead.
+        """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead. A customer gets the events of its own orders alone, without their actor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLoad(self, request, context):
-        """Reads one load.
+        """Reads one load. A carrier finds those offered to it or carried by it alone: any other is NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLoads(self, request, context):
-        """Lists loads, newest first.
+        """Lists loads, newest first. A carrier gets those offered to it or carried by it alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,7 +266,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordProofOfDelivery(self, request, context):
-        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content.
+        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there, or for a carrier, none of its own. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

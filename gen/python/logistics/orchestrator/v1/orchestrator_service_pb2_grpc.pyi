@@ -40,15 +40,15 @@ class OrchestratorServiceStub:
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]
-    """Reads one order."""
+    """Reads one order. A customer finds its own alone: any other is NOT_FOUND."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListOrdersRequest, _orchestrator_service_pb2.ListOrdersResponse]
-    """Lists orders, newest first."""
+    """Lists orders, newest first. A customer gets its own alone."""
     WatchOrders: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.WatchOrdersRequest, _orchestrator_service_pb2.WatchOrdersResponse]
-    """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead."""
+    """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead. A customer gets the events of its own orders alone, without their actor."""
     GetLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetLoadRequest, _orchestrator_service_pb2.GetLoadResponse]
-    """Reads one load."""
+    """Reads one load. A carrier finds those offered to it or carried by it alone: any other is NOT_FOUND."""
     ListLoads: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListLoadsRequest, _orchestrator_service_pb2.ListLoadsResponse]
-    """Lists loads, newest first."""
+    """Lists loads, newest first. A carrier gets those offered to it or carried by it alone."""
     GetInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetInvoiceRequest, _orchestrator_service_pb2.GetInvoiceResponse]
     """Reads one invoice."""
     ListInvoices: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListInvoicesRequest, _orchestrator_service_pb2.ListInvoicesResponse]
@@ -68,7 +68,7 @@ class OrchestratorServiceStub:
     ListHolds: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListHoldsRequest, _orchestrator_service_pb2.ListHoldsResponse]
     """Lists holds, newest first."""
     RecordProofOfDelivery: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordProofOfDeliveryRequest, _orchestrator_service_pb2.RecordProofOfDeliveryResponse]
-    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
+    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there, or for a carrier, none of its own. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
     GetProofOfDelivery: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetProofOfDeliveryRequest, _orchestrator_service_pb2.GetProofOfDeliveryResponse]
     """Reads one proof."""
     StartPlanningWave: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.StartPlanningWaveRequest, _orchestrator_service_pb2.StartPlanningWaveResponse]
@@ -88,15 +88,15 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
-    """Reads one order."""
+    """Reads one order. A customer finds its own alone: any other is NOT_FOUND."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListOrdersRequest, _orchestrator_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Lists orders, newest first."""
+    """Lists orders, newest first. A customer gets its own alone."""
     WatchOrders: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.WatchOrdersRequest, _orchestrator_service_pb2.WatchOrdersResponse]  # type: ignore[assignment]
-    """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead."""
+    """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead. A customer gets the events of its own orders alone, without their actor."""
     GetLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetLoadRequest, _orchestrator_service_pb2.GetLoadResponse]  # type: ignore[assignment]
-    """Reads one load."""
+    """Reads one load. A carrier finds those offered to it or carried by it alone: any other is NOT_FOUND."""
     ListLoads: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListLoadsRequest, _orchestrator_service_pb2.ListLoadsResponse]  # type: ignore[assignment]
-    """Lists loads, newest first."""
+    """Lists loads, newest first. A carrier gets those offered to it or carried by it alone."""
     GetInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetInvoiceRequest, _orchestrator_service_pb2.GetInvoiceResponse]  # type: ignore[assignment]
     """Reads one invoice."""
     ListInvoices: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListInvoicesRequest, _orchestrator_service_pb2.ListInvoicesResponse]  # type: ignore[assignment]
@@ -116,7 +116,7 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     ListHolds: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListHoldsRequest, _orchestrator_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Lists holds, newest first."""
     RecordProofOfDelivery: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordProofOfDeliveryRequest, _orchestrator_service_pb2.RecordProofOfDeliveryResponse]  # type: ignore[assignment]
-    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
+    """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there, or for a carrier, none of its own. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
     GetProofOfDelivery: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetProofOfDeliveryRequest, _orchestrator_service_pb2.GetProofOfDeliveryResponse]  # type: ignore[assignment]
     """Reads one proof."""
     StartPlanningWave: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.StartPlanningWaveRequest, _orchestrator_service_pb2.StartPlanningWaveResponse]  # type: ignore[assignment]
@@ -157,7 +157,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.GetOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetOrderResponse, _abc.Awaitable[_orchestrator_service_pb2.GetOrderResponse]]:
-        """Reads one order."""
+        """Reads one order. A customer finds its own alone: any other is NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListOrders(
@@ -165,7 +165,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.ListOrdersResponse, _abc.Awaitable[_orchestrator_service_pb2.ListOrdersResponse]]:
-        """Lists orders, newest first."""
+        """Lists orders, newest first. A customer gets its own alone."""
 
     @_abc_1.abstractmethod
     def WatchOrders(
@@ -173,7 +173,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.WatchOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.WatchOrdersResponse], _abc.AsyncIterator[_orchestrator_service_pb2.WatchOrdersResponse]]:
-        """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead."""
+        """Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead. A customer gets the events of its own orders alone, without their actor."""
 
     @_abc_1.abstractmethod
     def GetLoad(
@@ -181,7 +181,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.GetLoadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.GetLoadResponse]]:
-        """Reads one load."""
+        """Reads one load. A carrier finds those offered to it or carried by it alone: any other is NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListLoads(
@@ -189,7 +189,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.ListLoadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.ListLoadsResponse, _abc.Awaitable[_orchestrator_service_pb2.ListLoadsResponse]]:
-        """Lists loads, newest first."""
+        """Lists loads, newest first. A carrier gets those offered to it or carried by it alone."""
 
     @_abc_1.abstractmethod
     def GetInvoice(
@@ -269,7 +269,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.RecordProofOfDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.RecordProofOfDeliveryResponse, _abc.Awaitable[_orchestrator_service_pb2.RecordProofOfDeliveryResponse]]:
-        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
+        """Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there, or for a carrier, none of its own. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content."""
 
     @_abc_1.abstractmethod
     def GetProofOfDelivery(

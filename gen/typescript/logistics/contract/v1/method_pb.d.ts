@@ -73,6 +73,14 @@ export declare type MethodPolicy = Message<"logistics.contract.v1.MethodPolicy">
    * @generated from field: string replacement = 8;
    */
   replacement: string;
+
+  /**
+   * The date (YYYY-MM-DD) since which a method is deprecated; told to its callers. Unset where nobody wrote it down, and
+   * unless deprecated.
+   *
+   * @generated from field: string deprecated_date = 9;
+   */
+  deprecatedDate: string;
 };
 
 /**
