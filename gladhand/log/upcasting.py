@@ -113,8 +113,8 @@ def succeed(newer: type[Message], older: type[Message], *successions: Succession
     """Let envelope `newer` go on with the histories of `older`, in this process, for every reader and writer.
 
     `speak_old` is true as long as a reader of the older version is live anywhere. Raises ContractError naming all that
-    does not fit: another aggregate, stream or shared field, an old body without a number in `past` or without a
-    succession, a successor under another token.
+    does not fit: another aggregate, stream or shared field, an older body without its number in `past`, an old one
+    without a succession, a successor under another token.
     """
     young, old = EnvelopeType.of(newer), EnvelopeType.of(older)
     if faults := [*_routing_faults(young, old), *_shared_faults(young, old), *_body_faults(young, old, successions)]:
@@ -156,6 +156,9 @@ def _body_faults(
     young: EnvelopeType[Any], old: EnvelopeType[Any], successions: Iterable[Succession[Any, Any]]
 ) -> Iterator[str]:
     past, known = _past_fields(young), {each.old.DESCRIPTOR.full_name: each for each in successions}
+    for name, field in _past_fields(old).items():
+        if name not in past or past[name].number != field.number:
+            yield f"its oneof {_PAST} lacks {name} under number {field.number}, which {old.name} read already"
     new_names = {body.type_name for body in young.bodies.values()}
     for field in old.message.DESCRIPTOR.oneofs_by_name["body"].fields:
         body = cast("Descriptor", field.message_type)
