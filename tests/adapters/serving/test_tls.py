@@ -8,14 +8,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
 from cryptography import x509
+from google.protobuf.descriptor import FileDescriptor
+from grpc_health.v1 import health_pb2
 
-from gladhand.client import call, channel
-from gladhand.errors import StartRefused, Unavailable
+from gladhand.client import call, channel, serving_identity
+from gladhand.errors import ContractError, StartRefused, Unavailable
 from gladhand.readiness import read_ready
 from gladhand.security import renewing
 from gladhand.security.authority import Authority, write_private
@@ -236,6 +238,20 @@ async def test_a_channel_of_ours_shows_the_new_certificate_once_it_is_there(
 
         await eventually(shows_it)
     assert set(door.callers) == {"orchestrator"}
+
+
+def test_a_channel_to_services_of_two_identities_is_refused() -> None:
+    own, health = pb2.DESCRIPTOR, cast(FileDescriptor, health_pb2.DESCRIPTOR)
+    assert serving_identity([own]) == "trial"
+    assert serving_identity([health]) == ""
+    with pytest.raises(ContractError, match=r"one identity, not to '', 'trial'"):
+        serving_identity([own, health])
+
+
+def test_a_certificate_without_an_identity_refuses_the_start(secure: Path) -> None:
+    settings = Settings(tls_dir=secure / "trial", trust_domain="gladhand.eu", insecure=False)
+    with pytest.raises(StartRefused, match=r"spiffe://gladhand\.eu/<identity>"):
+        ServiceProcess("trial", settings)
 
 
 @pytest.mark.parametrize("missing", ["cert.pem", "key.pem", "ca.pem"])
