@@ -112,7 +112,7 @@ async def _held(plain: grpc.aio.Channel) -> AsyncIterator[Newest]:
 def serving_identity(files: Iterable[FileDescriptor]) -> str:
     """The identity that serves the services of these files, as the contract declares it; empty where it does not.
 
-    Services that every process has (health, reflection) declare none. Raises ContractError where there is more than one.
+    Services that every process has, as health, declare none. Raises ContractError where there is more than one.
     """
     services = [service.GetOptions() for file in files for service in file.services_by_name.values()]
     found = {options.Extensions[service_pb2.service].identity for options in services} - {""}
