@@ -1,10 +1,11 @@
-"""Prints each order that comes in, as a consumer that the registry knows: python -m examples.order_report [NATS_URL].
+"""Prints each order that comes in, as a consumer that the registry knows: python -m examples.order_report --help.
 
 While it runs, `gladhand contracts live` shows it, and nobody takes away unseen what it reads.
 """
 
+import argparse
 import asyncio
-import sys
+from pathlib import Path
 
 from gladhand.bus.connection import ConnectionSettings, connected
 from gladhand.bus.jetstream import JetStreamBus
@@ -27,11 +28,11 @@ async def show(delivery: Delivery) -> None:
     print(line(OrderEvent.FromString(delivery.payload)), flush=True)
 
 
-async def main(url: str = "nats://127.0.0.1:4222") -> None:
+async def main(place: ConnectionSettings) -> None:
     """Follow the orders from the first one on."""
-    orders = Subscription("ORDERS", "order-report", show, ("logistics.order.*.*.received",))
+    orders = Subscription("ORDERS", REPORT.name, show, ("logistics.order.*.*.received",))
     async with (
-        connected(ConnectionSettings(servers=(url,), name=REPORT.name)) as connection,
+        connected(place) as connection,
         registered(connection, REPORT),
         consuming(JetStreamBus(connection, SystemClock()), [orders]),
     ):
@@ -39,4 +40,9 @@ async def main(url: str = "nats://127.0.0.1:4222") -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="Print each order that comes in.")
+    parser.add_argument("url", nargs="?", default="nats://127.0.0.1:4222", help="nats:// or tls:// URL of the mesh")
+    parser.add_argument("--credentials", type=Path, help="of `gladhand bus credentials create order-report --reads order`")
+    parser.add_argument("--ca", type=Path, help="the mesh's ca.pem, for a tls:// URL")
+    asked = parser.parse_args()
+    asyncio.run(main(ConnectionSettings((asked.url,), REPORT.name, credentials=asked.credentials, ca=asked.ca)))
