@@ -112,12 +112,12 @@ async def _held(plain: grpc.aio.Channel) -> AsyncIterator[Newest]:
 def serving_identity(files: Iterable[FileDescriptor]) -> str:
     """The identity that serves the services of these files, as the contract declares it; empty where it does not.
 
-    Raises ContractError where there is more than one.
+    Services that every process has, as health, declare none. Raises ContractError where there is more than one.
     """
     services = [service.GetOptions() for file in files for service in file.services_by_name.values()]
-    found = {options.Extensions[service_pb2.service].identity for options in services}
+    found = {options.Extensions[service_pb2.service].identity for options in services} - {""}
     if len(found) > 1:
-        raise ContractError(f"one channel leads to one identity, not to {', '.join(sorted(map(repr, found)))}")
+        raise ContractError(f"one channel leads to one identity, not to {' and '.join(sorted(found))}")
     return "".join(found)
 
 

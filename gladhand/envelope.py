@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -109,6 +109,18 @@ class EventBody(NamedTuple):
     priority: int
 
 
+class Translation(Protocol):
+    """What reads events of the version before, and writes so that its readers understand; see `log.upcasting`."""
+
+    def read(self, payload: bytes) -> Message:
+        """Return the event in a payload, whichever version wrote it. Raises DecodeError."""
+        ...
+
+    def write(self, event: Message) -> bytes:
+        """Return the bytes to store. Raises NoOldForm where the version before has no word for the event."""
+        ...
+
+
 class EnvelopeType(Generic[E]):
     """One envelope message, read from its descriptor. Get it from `EnvelopeType.of`, which remembers."""
 
@@ -127,6 +139,8 @@ class EnvelopeType(Generic[E]):
         self.id_field: str = routing.id_field
         if self.id_field not in descriptor.fields_by_name:
             raise ValueError(f"{self.name} has no field {self.id_field!r}, which its envelope option names")
+        self.translation: Translation | None = None
+        """Set by `log.upcasting.succeed` where an older version of the envelope wrote or reads the same log."""
         self.bodies: dict[str, EventBody] = {}
         self._by_type: dict[str, str] = {}
         for field in descriptor.oneofs_by_name["body"].fields:
@@ -196,8 +210,17 @@ class EnvelopeType(Generic[E]):
         raise UnknownEvent(self.name, cast("Any", event).event_id)
 
     def decode(self, payload: bytes) -> E:
-        """Return the event in a payload. Raises google.protobuf.message.DecodeError on other bytes."""
+        """Return the event in a payload. Raises google.protobuf.message.DecodeError on other bytes.
+
+        What an older version of the envelope wrote comes out in the words of this one; the bytes stay as they are.
+        """
+        if self.translation is not None:
+            return cast("E", self.translation.read(payload))
         return self.message.FromString(payload)
+
+    def encode(self, event: E) -> bytes:
+        """Return the bytes to store for an event. Raises NoOldForm where readers of the version before need a word."""
+        return event.SerializeToString() if self.translation is None else self.translation.write(event)
 
     def wrap(self, decision: Message) -> E:
         """Return an envelope around a body; an envelope of this type is copied. Raises TypeError on anything else."""
@@ -205,10 +228,14 @@ class EnvelopeType(Generic[E]):
         if isinstance(decision, self.message):
             event.CopyFrom(decision)
             return event
-        name = self._by_type.get(decision.DESCRIPTOR.full_name)
+        return self.fill(event, decision)
+
+    def fill(self, event: E, body: Message) -> E:
+        """Set the body of an event and return it. Raises TypeError where it is no body of this envelope."""
+        name = self._by_type.get(body.DESCRIPTOR.full_name)
         if name is None:
-            raise TypeError(f"{decision.DESCRIPTOR.full_name} is no body of {self.name}")
-        getattr(event, name).CopyFrom(decision)
+            raise TypeError(f"{body.DESCRIPTOR.full_name} is no body of {self.name}")
+        getattr(event, name).CopyFrom(body)
         getattr(event, name).SetInParent()
         return event
 

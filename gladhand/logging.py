@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -36,7 +37,7 @@ def _shown(value: Any) -> Any:
         return masked(value)
     if isinstance(value, Mapping):
         return {key: _shown(each) for key, each in value.items()}
-    if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes | bytearray):
+    if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray):
         return [_shown(each) for each in value]
     return value
 

@@ -203,6 +203,7 @@ async def show_account(stage: Stage, teller: Teller, results: Sequence[Result]) 
         f"all orders and loads:   {_typed('gladhand')} orders list   {_typed('gladhand')} loads list",
         f"processes and logs:     {_typed('gladhand')} status   {_typed('gladhand')} logs -f",
         f"Tryton, as order_clerk: JSON-RPC POST to {erp} (database erp; password in {_credentials(stage)})",
+        *([f"whom to trust there:    {stage.mesh.secure / 'ca.pem'}"] if stage.mesh.secure else []),
         f"events as they happen:  {_typed('python')} examples/print_events.py {_bus(stage)}",
         f"the mesh goes on running; stop it: {_typed('gladhand')} down",
     ):
@@ -211,7 +212,8 @@ async def show_account(stage: Stage, teller: Teller, results: Sequence[Result]) 
 
 def _bus(stage: Stage) -> str:
     """How a client that is not ours reaches the bus."""
-    return f"{stage.mesh.nats_url} --credentials {stage.mesh.credentials}"
+    authority = f" --ca {stage.mesh.secure / 'ca.pem'}" if stage.mesh.secure else ""
+    return f"{stage.mesh.nats_url}{authority} --credentials {stage.mesh.credentials}"
 
 
 def _typed(program: str) -> str:

@@ -56,7 +56,7 @@ class JetStreamEventStore:
         }
         try:
             answer, _ = await ask_patiently(
-                self._connection, subject, event.SerializeToString(), traced(headers), self._patience
+                self._connection, subject, kind.encode(event), traced(headers), self._patience
             )
         except Unanswered as error:
             raise Unavailable(f"no clear answer to the append of {event_id}: {error}") from error

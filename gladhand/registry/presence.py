@@ -15,14 +15,12 @@ from nats.aio.client import Client
 from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.port import Bus, Damaged
 from gladhand.clock import Clock, SystemClock
-from gladhand.contracts.model import Contract
 from gladhand.errors import GladhandError, StartRefused
 from gladhand.ids import new_id
-from gladhand.registry.footprint import Use
 from gladhand.registry.images import digest_of, own_image
 from gladhand.registry.participants import Consumer, declared
 from gladhand.registry.store import BEAT, Live, Registry
-from gladhand.registry.verdict import Judged, Verdict, judge
+from gladhand.registry.verdict import Judged, Verdict, answers_for, judge
 from logistics.contract.v1.registration_pb2 import Registration
 
 __all__ = ["ContractBreaks", "enrolled", "images_of", "registered"]
@@ -110,7 +108,7 @@ async def _refuse_breaks(
     if not others or _runs_already(own, live.registrations):
         return
     images = await images_of(registry, Live(tuple(others)))
-    verdict = judge(image, others, images, lambda use, contract: _answers_for(own, use, contract))
+    verdict = judge(image, others, images, answers_for(own))
     if not verdict.broken:
         return
     told = _told(own, verdict)
@@ -128,22 +126,6 @@ def _runs_already(own: Registration, others: Iterable[Registration]) -> bool:
     To refuse a replica that was killed its restart would take away from its callers what still works.
     """
     return any((each.name, each.image_digest) == (own.name, own.image_digest) for each in others)
-
-
-def _answers_for(own: Registration, use: Use, contract: Contract) -> bool:
-    """Whether a service has to do with a use: it serves the method, or may publish the event.
-
-    What a service publishes is its `ServicePolicy`; where one of its services declares none, it may be anything.
-    """
-    if not use.path:
-        return use.of.partition("/")[0] in own.serves
-    services = [contract.services[name] for name in own.serves if name in contract.services]
-    policies = [service.policy for service in services]
-    message = contract.messages.get(use.of)
-    if message is None or message.envelope is None or not policies or None in policies:
-        return True
-    subjects = [subject.split(".") for policy in policies if policy is not None for subject in policy.publishes]
-    return any(len(tokens) < 2 or tokens[1] in {message.envelope.aggregate, "*", ">"} for tokens in subjects)
 
 
 def _told(own: Registration, verdict: Verdict) -> str:

@@ -18,7 +18,7 @@ from gladhand.registry.footprint import Footprint, Use, footprint
 from gladhand.registry.images import digest_of, normal
 from logistics.contract.v1.registration_pb2 import Registration
 
-__all__ = ["Hit", "Judged", "Verdict", "judge"]
+__all__ = ["Hit", "Judged", "Verdict", "answers_for", "judge"]
 
 Compare = Callable[[FileDescriptorSet, FileDescriptorSet], tuple[Change, ...]]
 
@@ -120,6 +120,26 @@ def judge(
         policy=tuple(each for each in every if each.kind is ChangeKind.BROKEN and not _counts(each)),
         gained=tuple(each for each in every if each.kind not in _LESS),
     )
+
+
+def answers_for(own: Registration) -> Callable[[Use, Contract], bool]:
+    """Return which uses a service has to do with: methods that it serves, and events that it may publish.
+
+    What a service publishes is its `ServicePolicy`; where one of its services declares none, it may be anything.
+    """
+
+    def concerns(use: Use, contract: Contract) -> bool:
+        if not use.path:
+            return use.of.partition("/")[0] in own.serves
+        message = contract.messages.get(use.of)
+        services = [contract.services[name].policy for name in own.serves if name in contract.services]
+        policies = [policy for policy in services if policy is not None]
+        if message is None or message.envelope is None or not policies or len(policies) < len(services):
+            return True
+        subjects = [subject.split(".") for policy in policies for subject in policy.publishes]
+        return any(len(tokens) < 2 or tokens[1] in {message.envelope.aggregate, "*", ">"} for tokens in subjects)
+
+    return concerns
 
 
 def _counts(change: Change) -> bool:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import grpc
 
+from gladhand.errors import StartRefused
 from gladhand.security.folder import Material, TlsFolder
 from gladhand.security.names import host_name
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "channel_credentials"]
+
+_log = logging.getLogger(__name__)
 
 RELOAD_S = 5.0
 """Seconds between two looks at the folder, where nothing asks before each handshake."""
 
 
 class Credentials:
-    """The certificate of a process, its key, and whom it trusts. Raises StartRefused where the folder is not usable."""
+    """The certificate of a process, its key, and whom it trusts."""
 
     def __init__(self, folder: TlsFolder) -> None:
+        """Raises StartRefused where the folder is not usable, or its certificate proves no identity."""
         self.folder = folder
         self.first = folder.read()
         """What stood in the folder at the start."""
+        if self.first.identity is None:
+            raise StartRefused(
+                f"GLADHAND_TLS_DIR {folder.path} is not usable: cert.pem names no identity; it must carry one URI, "
+                f"spiffe://{folder.trust_domain}/<identity> (GLADHAND_TRUST_DOMAIN sets the domain)"
+            )
 
     def for_mesh(self) -> grpc.ServerCredentials:
         """For a port where every caller must show a certificate."""
@@ -46,9 +56,15 @@ class Credentials:
         folder.read()
 
         async def renew(stopping: asyncio.Event) -> None:
+            stale = False
             while not stopping.is_set():
-                if folder.changed() is not None:
-                    _load(context, folder)
+                stale = stale or folder.changed() is not None
+                if stale:
+                    try:
+                        _load(context, folder)
+                        stale = False
+                    except (ssl.SSLError, OSError) as error:  # replaced again at this very moment
+                        _log.warning("the new certificate was not taken up, the next look tries again: %s", error)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), RELOAD_S)
 

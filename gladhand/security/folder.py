@@ -54,6 +54,7 @@ class TlsFolder:
             try:
                 certificate, key, trust = ((self.path / name).read_bytes() for name in _NAMES)
                 pair = KeyPair.parse(certificate, key)
+                identity = identity_of(pair.certificate, self.trust_domain)
             except OSError as error:
                 raise _refusal(self.path, f"{error.filename}: {error.strerror}") from error
             except ValueError as error:  # perhaps between the two halves of a replacement
@@ -62,7 +63,6 @@ class TlsFolder:
             if b"BEGIN CERTIFICATE" not in trust:
                 raise _refusal(self.path, "ca.pem holds no certificate")
             self._read_as = stamp
-            identity = identity_of(pair.certificate, self.trust_domain)
             return Material(certificate, key, trust, identity, pair.certificate.not_valid_after_utc)
         raise _refusal(self.path, fault)
 

@@ -177,7 +177,7 @@ class MemoryEventStore:
     async def append(self, kind: EnvelopeType[E], event: E, *, expected: int) -> Appended:
         """Store a stamped event; see `EventStore.append`."""
         await asyncio.sleep(0)
-        subject, payload = kind.subject(event), event.SerializeToString()
+        subject, payload = kind.subject(event), kind.encode(event)
         if len(payload) > _MAX_PAYLOAD:
             raise EventTooLarge(f"{subject}: the event has {len(payload)} bytes, more than NATS takes")
         aggregate = kind.history_subjects(kind.aggregate_id(event))

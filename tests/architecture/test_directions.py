@@ -46,6 +46,13 @@ def test_the_runtime_stands_without_its_command_line_and_test_kit() -> None:
     assert found == []
 
 
+def test_the_client_of_teams_outside_needs_the_contracts_alone() -> None:
+    own = "clients.python.gladhand_client"
+    found = [line for module in within(own) for line in wrong(module, {"gladhand", "services", *OUTSIDE})]
+    assert list(within(own))
+    assert found == []
+
+
 @pytest.mark.parametrize("service", services())
 def test_a_service_knows_no_other_service_and_nothing_to_the_right(service: str) -> None:
     own = f"services.{service}"

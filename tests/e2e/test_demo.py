@@ -134,15 +134,27 @@ def test_a_running_mesh_takes_up_new_certificates(demo: Done, mesh: Mesh) -> Non
     assert mesh.gladhand("orders", "list").code == 0
 
 
+def test_nobody_needed_more_on_the_bus_than_the_contract_declares(demo: Done, mesh: Mesh) -> None:
+    said = (mesh.home / "logs" / "nats.log").read_text("utf-8")
+    assert "Listening for client connections" in said
+    assert [line for line in said.splitlines() if "Violation" in line] == []
+
+
 def test_twenty_lines_and_the_contracts_alone_print_the_events(
     demo: Done, mesh: Mesh, repository: Path, tmp_path: Path
 ) -> None:
+    made = mesh.gladhand("bus", "credentials", "create", "printer", "--reads", "order,load,pod,invoice", "--json")
+    assert made.json()["in_force"], made.err
+    credentials = made.json()["credentials"]
     uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv" / "bin" / "python"
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)
-    what = [f"{repository}/gen/python", "nats-py", "--constraint", f"{repository}/requirements/runtime.txt"]
+    what = [f"{repository}/gen/python", "nats-py[nkeys]", "--constraint", f"{repository}/requirements/runtime.txt"]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *what], check=True)
     consumer = subprocess.Popen(
-        [python, repository / "examples" / "print_events.py", f"nats://127.0.0.1:{mesh.ports['nats']}"],
+        [
+            python, repository / "examples" / "print_events.py", f"nats://127.0.0.1:{mesh.ports['nats']}",
+            "--credentials", credentials,
+        ],
         cwd=tmp_path, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert consumer.stdout is not None

@@ -1,4 +1,4 @@
-"""What a refused call says beyond its status code: the `google.rpc` details, typed (pure)."""
+"""What a refused call says beyond its status code: the `google.rpc` details, typed."""
 
 from __future__ import annotations
 

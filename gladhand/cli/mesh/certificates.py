@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -36,8 +36,11 @@ def provide(home: Home) -> list[str]:
     return Authority.opened(home.secure, now).provide(IDENTITIES, now)
 
 
-async def keep_fresh(home: Home, every_s: float = _EVERY_S) -> None:
-    """Replace certificates that are due, for as long as the mesh runs. Each process takes up its own by itself."""
+async def keep_fresh(home: Home, replaced_those: Callable[[Sequence[str]], None], every_s: float = _EVERY_S) -> None:
+    """Replace certificates that are due, for as long as the mesh runs, and tell whose were.
+
+    Processes of ours take up their own by themselves.
+    """
     while True:
         await asyncio.sleep(every_s)
         try:
@@ -48,6 +51,7 @@ async def keep_fresh(home: Home, every_s: float = _EVERY_S) -> None:
             continue
         if replaced:
             print(f"{stamp()} replaced the certificates of {', '.join(replaced)}", file=sys.stderr)
+            replaced_those(replaced)
 
 
 def operator(mesh: MeshState) -> Credentials | None:

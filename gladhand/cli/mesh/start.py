@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -68,7 +68,11 @@ def serve(home: Home, told: Told = lambda _: None, *, insecure: bool = False) ->
 
 
 async def _supervised(home: Home, supervisor: Supervisor, secure: Path | None) -> None:
-    keeping = None if secure is None else asyncio.create_task(certificates.keep_fresh(home))
+    def told(replaced: Sequence[str]) -> None:
+        if "nats" in replaced:  # the only one that does not look by itself
+            supervisor.reload("nats")
+
+    keeping = None if secure is None else asyncio.create_task(certificates.keep_fresh(home, told))
     try:
         await supervisor.run()
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 import time
@@ -67,6 +68,13 @@ class Supervisor:
     def stop(self) -> None:
         """Begin the drain. Safe to call again."""
         self._stop.set()
+
+    def reload(self, name: str) -> None:
+        """Have a process read its files again, by SIGHUP; one that does not run now reads them when it starts."""
+        child = self._children.get(name)
+        if child is not None and not child.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.identity.pid, signal.SIGHUP)
 
     async def run(self) -> bool:
         """Start everything and keep it until `stop` or a signal; whether the mesh had come up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -81,8 +82,13 @@ async def start(
             running = await stack.enter_async_context(ServiceProcess("edge_gateway", settings).serving(build))
             ports = read_ready(ready)
             assert ports is not None
+            tls = settings.tls_dir
             client = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.ports['http']}", timeout=30)
+                httpx.AsyncClient(
+                    base_url=f"{'https' if tls else 'http'}://127.0.0.1:{ports.ports['http']}",
+                    verify=ssl.create_default_context(cafile=tls / "ca.pem") if tls else True,
+                    timeout=30,
+                )
             )
             edge = Edge(client, running.target)
             await eventually(lambda: is_ready(client))

@@ -8,13 +8,15 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
 from cryptography import x509
+from google.protobuf.descriptor import FileDescriptor
+from grpc_health.v1 import health_pb2
 
-from gladhand.client import call, channel
+from gladhand.client import call, channel, serving_identity
 from gladhand.errors import StartRefused, Unavailable
 from gladhand.readiness import read_ready
 from gladhand.security import renewing
@@ -255,6 +257,18 @@ async def test_a_channel_of_ours_shows_the_new_certificate_once_it_is_there(
 
         await eventually(shows_it)
     assert set(door.callers) == {"orchestrator"}
+
+
+def test_the_identity_of_a_server_is_what_its_services_declare() -> None:
+    own, health = pb2.DESCRIPTOR, cast(FileDescriptor, health_pb2.DESCRIPTOR)
+    assert serving_identity([own, health]) == "trial"
+    assert serving_identity([health]) == ""
+
+
+def test_a_certificate_without_an_identity_refuses_the_start(secure: Path) -> None:
+    settings = Settings(tls_dir=secure / "trial", trust_domain="gladhand.eu", insecure=False)
+    with pytest.raises(StartRefused, match=r"spiffe://gladhand\.eu/<identity>"):
+        ServiceProcess("trial", settings)
 
 
 @pytest.mark.parametrize("missing", ["cert.pem", "key.pem", "ca.pem"])

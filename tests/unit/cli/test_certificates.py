@@ -92,15 +92,18 @@ def test_certificates_that_are_due_are_replaced_while_the_mesh_runs(
     Authority.opened(home.secure, old).provide(certificates.IDENTITIES, old)
     mesh = a_mesh(home, secure=True)
     before = certificates.ends(mesh)
+    told: list[str] = []
 
     async def run() -> None:
-        keeping = asyncio.create_task(certificates.keep_fresh(home, every_s=0.01))
+        keeping = asyncio.create_task(certificates.keep_fresh(home, told.extend, every_s=0.01))
         await eventually(lambda: all(end > before[name] for name, end in certificates.ends(mesh).items()))
+        await eventually(lambda: bool(told))
         keeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await keeping
 
     asyncio.run(run())
+    assert set(told) == set(certificates.IDENTITIES)
     assert "replaced the certificates of operator, orchestrator" in capsys.readouterr().err
 
 

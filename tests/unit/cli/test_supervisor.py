@@ -18,6 +18,7 @@ from gladhand.cli.mesh.identity import Identity
 from gladhand.cli.mesh.plan import MeshPlan, Step
 from gladhand.cli.mesh.state import Condition, MeshState, Phase, ProcessState, read, stamp
 from gladhand.cli.mesh.supervisor import RestartPolicy, Supervisor, clear_orphans
+from gladhand.testing import eventually
 
 SERVE = "import signal; signal.sigwait({signal.SIGTERM})"
 QUICK = RestartPolicy(limit=2, first_s=0.01, longest_s=0.02)
@@ -150,3 +151,16 @@ def test_pauses_grow_to_their_limit() -> None:
     policy = RestartPolicy(first_s=0.25, longest_s=8.0)
     assert [policy.pause(count, 0.0) for count in range(7)] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
     assert policy.pause(1, 1.0) == 0.25
+
+
+async def test_a_process_is_told_to_read_its_files_again_and_goes_on(home: Home) -> None:
+    code = (
+        "import pathlib, signal; signal.signal(signal.SIGHUP, lambda *_: pathlib.Path('read').touch())\n"
+        "pathlib.Path('ready').touch()\nwhile True: signal.pause()"
+    )
+    async with running(home, server("nats", code=code)) as mesh:
+        await eventually((home.root / "ready").exists)
+        mesh.supervisor.reload("nats")
+        mesh.supervisor.reload("nobody")
+        await eventually((home.root / "read").exists)
+        assert mesh.state.processes["nats"].restarts == 0

@@ -16,6 +16,7 @@ from gladhand.registry.images import own_image
 from logistics.contract.v1.event_pb2 import event
 from logistics.contract.v1.lifecycle_pb2 import state
 from logistics.contract.v1.method_pb2 import policy
+from logistics.contract.v1.service_pb2 import service as service_policy
 
 Edit = Callable[[FileDescriptorSet], None]
 
@@ -93,6 +94,26 @@ def with_token(body: str, token: str) -> Edit:
 
     def edit(image: FileDescriptorSet) -> None:
         message(image, body).options.Extensions[event].token = token
+
+    return edit
+
+
+def publishing(service: str, *subjects: str) -> Edit:
+    """Let a service declare what it publishes."""
+
+    def edit(image: FileDescriptorSet) -> None:
+        own = _named(image, service, "service").options.Extensions[service_policy]
+        own.identity = service
+        own.publishes[:] = subjects
+
+    return edit
+
+
+def without_policy(service: str) -> Edit:
+    """Let a service declare nothing of what it may do."""
+
+    def edit(image: FileDescriptorSet) -> None:
+        _named(image, service, "service").options.ClearExtension(service_policy)
 
     return edit
 

@@ -12,7 +12,7 @@ from gladhand.contracts.model import read
 from gladhand.registry.footprint import footprint
 from gladhand.registry.images import digest_of, own_image
 from gladhand.registry.participants import Consumer, Service, declared
-from gladhand.registry.verdict import Verdict, judge
+from gladhand.registry.verdict import Verdict, answers_for, judge
 from logistics.contract.v1.registration_pb2 import Registration
 from logistics.load.v1 import LoadEvent
 from logistics.order.v1 import OrderEvent
@@ -156,6 +156,34 @@ def test_only_what_a_service_answers_for_counts() -> None:
     verdict = judge(edit, registrations, images, concerns=lambda use, _contract: use.of == GET)
     assert broken(verdict) == {"portal"}
     assert [use.of for hit in verdict.broken[0].hits for use in hit.uses] == [GET] * len(verdict.broken[0].hits)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "hit"),
+    [
+        (("logistics.order.>", "logistics.load.>"), {"billing"}),
+        (("logistics.>",), {"billing"}),
+        (("logistics.load.>",), set()),
+        ((), set()),
+    ],
+    ids=["its subject", "every subject", "another subject", "no subject"],
+)
+def test_a_service_answers_for_the_events_that_its_policy_lets_it_publish(
+    subjects: tuple[str, ...], hit: set[str]
+) -> None:
+    fleet = "logistics.dispatch.v1.DispatchService"
+    own = entry(Service("fleet", services=[fleet]))
+    new = edited(edits.without_field(f"{LINE}.quantities"), edits.publishing(fleet, *subjects))
+    verdict = judge(new, [entry(BILLING), entry(PORTAL)], {digest_of(own_image()): own_image()}, answers_for(own))
+    assert broken(verdict) == hit
+
+
+def test_a_service_without_policy_answers_for_every_event_and_only_its_own_methods() -> None:
+    fleet = "logistics.dispatch.v1.DispatchService"
+    new = edited(edits.without_field(f"{LINE}.quantities"), edits.without_policy(fleet))
+    own = entry(Service("fleet", services=[fleet]))
+    verdict = judge(new, [entry(BILLING), entry(PORTAL)], {digest_of(own_image()): own_image()}, answers_for(own))
+    assert broken(verdict) == {"billing"}
 
 
 def test_a_declared_path_of_garbage_stands_on_nothing_known() -> None:

@@ -2,5 +2,6 @@
 export * from "./event_pb.js";
 export * from "./lifecycle_pb.js";
 export * from "./method_pb.js";
+export * from "./registration_pb.js";
 export * from "./sensitivity_pb.js";
 export * from "./service_pb.js";

@@ -73,6 +73,14 @@ export declare type MethodPolicy = Message<"logistics.contract.v1.MethodPolicy">
    * @generated from field: string replacement = 8;
    */
   replacement: string;
+
+  /**
+   * The date (YYYY-MM-DD) since which a method is deprecated; told to its callers. Unset where nobody wrote it down, and
+   * unless deprecated.
+   *
+   * @generated from field: string deprecated_date = 9;
+   */
+  deprecatedDate: string;
 };
 
 /**
@@ -122,7 +130,8 @@ export enum Audience {
 export declare const AudienceSchema: GenEnum<Audience>;
 
 /**
- * How much a caller may ask of a method; the limits behind a class are configuration.
+ * How much a caller may ask of a method, from the largest share to the smallest: bulk, read, command, finance. The limits
+ * behind a class are configuration and keep that order.
  *
  * @generated from enum logistics.contract.v1.RateClass
  */

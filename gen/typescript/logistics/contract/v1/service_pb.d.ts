@@ -17,6 +17,9 @@ export declare const file_logistics_contract_v1_service: GenFile;
  * The runtime turns it into the identity's rights: gRPC methods that its certificate may call, and the permissions of
  * its NATS credentials. What is not declared is refused by the other side.
  *
+ * Subjects are written as NATS has them: `*` stands for one token, `>` at the end for one or more. A token in braces,
+ * such as `{erp_instance}`, is filled in where the permissions are made, since only the deployment knows it.
+ *
  * @generated from message logistics.contract.v1.ServicePolicy
  */
 export declare type ServicePolicy = Message<"logistics.contract.v1.ServicePolicy"> & {
@@ -37,22 +40,26 @@ export declare type ServicePolicy = Message<"logistics.contract.v1.ServicePolicy
   calls: string[];
 
   /**
-   * NATS subjects that the identity publishes, wildcards as NATS has them, for example `logistics.order.>`. Empty means
-   * that it publishes no event.
+   * Subjects that the identity publishes, for example `logistics.order.>`. Dead letters of its own consumers and timers
+   * of its own kinds need no mention. Empty means that it publishes no event.
    *
    * @generated from field: repeated string publishes = 3;
    */
   publishes: string[];
 
   /**
-   * NATS subjects that the identity reads, wildcards as NATS has them. Empty means that it reads no event.
+   * Subjects that the identity may look through from any position on, for example `logistics.order.>`. Where they are
+   * all subjects of a stream, it may also read single aggregates by their id, and by several filters at once; NATS
+   * grants neither for a part of a stream. Empty means that it reads by its durable consumers alone.
    *
    * @generated from field: repeated string reads = 4;
    */
   reads: string[];
 
   /**
-   * Names of key-value buckets that the identity reads and writes, for example `IDEMPOTENCY`.
+   * Key-value buckets that the identity reads and writes, for example `CURSORS`. After a dot may stand the keys that it
+   * writes where they are not all, as in `IDEMPOTENCY.logistics.erp.>`; reading cannot be narrowed. Everybody reads the
+   * mesh's clock without saying so.
    *
    * @generated from field: repeated string buckets = 5;
    */
@@ -64,6 +71,21 @@ export declare type ServicePolicy = Message<"logistics.contract.v1.ServicePolicy
    * @generated from field: repeated string objects = 6;
    */
   objects: string[];
+
+  /**
+   * Durable consumers of the identity. Empty means that it has none.
+   *
+   * @generated from field: repeated logistics.contract.v1.ConsumerPolicy consumers = 7;
+   */
+  consumers: ConsumerPolicy[];
+
+  /**
+   * Kinds of timers that the identity sets, for example `wave`: the third token of `logistics.timer.<kind>.<key>`.
+   * It receives them by a consumer on `logistics.due.<kind>.>`.
+   *
+   * @generated from field: repeated string timers = 8;
+   */
+  timers: string[];
 };
 
 /**
@@ -71,6 +93,34 @@ export declare type ServicePolicy = Message<"logistics.contract.v1.ServicePolicy
  * Use `create(ServicePolicySchema)` to create a new message.
  */
 export declare const ServicePolicySchema: GenMessage<ServicePolicy>;
+
+/**
+ * One durable consumer: a name on one stream, and what it receives.
+ *
+ * @generated from message logistics.contract.v1.ConsumerPolicy
+ */
+export declare type ConsumerPolicy = Message<"logistics.contract.v1.ConsumerPolicy"> & {
+  /**
+   * The name of the consumer, for example `edge-geofence`: letters, digits, `_` and `-`. Never empty. It names the
+   * consumer's dead letters too.
+   *
+   * @generated from field: string durable = 1;
+   */
+  durable: string;
+
+  /**
+   * Subjects that it receives, all of one stream. Never empty. More than one needs `reads` of the whole stream.
+   *
+   * @generated from field: repeated string filters = 2;
+   */
+  filters: string[];
+};
+
+/**
+ * Describes the message logistics.contract.v1.ConsumerPolicy.
+ * Use `create(ConsumerPolicySchema)` to create a new message.
+ */
+export declare const ConsumerPolicySchema: GenMessage<ConsumerPolicy>;
 
 /**
  * What the process behind the service may do. Required on every service that a mesh runs.

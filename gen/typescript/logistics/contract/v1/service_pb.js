@@ -9,7 +9,7 @@ import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
  * Describes the file logistics/contract/v1/service.proto.
  */
 export const file_logistics_contract_v1_service = /*@__PURE__*/
-  fileDesc("CiNsb2dpc3RpY3MvY29udHJhY3QvdjEvc2VydmljZS5wcm90bxIVbG9naXN0aWNzLmNvbnRyYWN0LnYxInQKDVNlcnZpY2VQb2xpY3kSEAoIaWRlbnRpdHkYASABKAkSDQoFY2FsbHMYAiADKAkSEQoJcHVibGlzaGVzGAMgAygJEg0KBXJlYWRzGAQgAygJEg8KB2J1Y2tldHMYBSADKAkSDwoHb2JqZWN0cxgGIAMoCTphCgdzZXJ2aWNlEh8uZ29vZ2xlLnByb3RvYnVmLlNlcnZpY2VPcHRpb25zGJOMAyABKAsyJC5sb2dpc3RpY3MuY29udHJhY3QudjEuU2VydmljZVBvbGljeVIHc2VydmljZWIGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("CiNsb2dpc3RpY3MvY29udHJhY3QvdjEvc2VydmljZS5wcm90bxIVbG9naXN0aWNzLmNvbnRyYWN0LnYxIr4BCg1TZXJ2aWNlUG9saWN5EhAKCGlkZW50aXR5GAEgASgJEg0KBWNhbGxzGAIgAygJEhEKCXB1Ymxpc2hlcxgDIAMoCRINCgVyZWFkcxgEIAMoCRIPCgdidWNrZXRzGAUgAygJEg8KB29iamVjdHMYBiADKAkSOAoJY29uc3VtZXJzGAcgAygLMiUubG9naXN0aWNzLmNvbnRyYWN0LnYxLkNvbnN1bWVyUG9saWN5Eg4KBnRpbWVycxgIIAMoCSIyCg5Db25zdW1lclBvbGljeRIPCgdkdXJhYmxlGAEgASgJEg8KB2ZpbHRlcnMYAiADKAk6YQoHc2VydmljZRIfLmdvb2dsZS5wcm90b2J1Zi5TZXJ2aWNlT3B0aW9ucxiTjAMgASgLMiQubG9naXN0aWNzLmNvbnRyYWN0LnYxLlNlcnZpY2VQb2xpY3lSB3NlcnZpY2ViBnByb3RvMw", [file_google_protobuf_descriptor]);
 
 /**
  * Describes the message logistics.contract.v1.ServicePolicy.
@@ -17,6 +17,13 @@ export const file_logistics_contract_v1_service = /*@__PURE__*/
  */
 export const ServicePolicySchema = /*@__PURE__*/
   messageDesc(file_logistics_contract_v1_service, 0);
+
+/**
+ * Describes the message logistics.contract.v1.ConsumerPolicy.
+ * Use `create(ConsumerPolicySchema)` to create a new message.
+ */
+export const ConsumerPolicySchema = /*@__PURE__*/
+  messageDesc(file_logistics_contract_v1_service, 1);
 
 /**
  * What the process behind the service may do. Required on every service that a mesh runs.

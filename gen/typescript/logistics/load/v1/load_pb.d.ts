@@ -274,7 +274,7 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
   podRequired: boolean;
 
   /**
-   * Words for the driver. Unset means none.
+   * Words for the driver, with names and door codes as it happens. Unset means none.
    *
    * @generated from field: string instructions = 20;
    */

@@ -1415,7 +1415,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof CancelOrderResponseSchema;
   },
   /**
-   * Reads one order.
+   * Reads one order. A customer finds its own alone: any other is NOT_FOUND.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetOrder
    */
@@ -1425,7 +1425,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof GetOrderResponseSchema;
   },
   /**
-   * Lists orders, newest first.
+   * Lists orders, newest first. A customer gets its own alone.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListOrders
    */
@@ -1435,7 +1435,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead.
+   * Streams every event of orders, in order for each, and goes on until the caller ends it. A message without an event is a checkpoint: idle is not dead. A customer gets the events of its own orders alone, without their actor.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.WatchOrders
    */
@@ -1445,7 +1445,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof WatchOrdersResponseSchema;
   },
   /**
-   * Reads one load.
+   * Reads one load. A carrier finds those offered to it or carried by it alone: any other is NOT_FOUND.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetLoad
    */
@@ -1455,7 +1455,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof GetLoadResponseSchema;
   },
   /**
-   * Lists loads, newest first.
+   * Lists loads, newest first. A carrier gets those offered to it or carried by it alone.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListLoads
    */
@@ -1555,7 +1555,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof ListHoldsResponseSchema;
   },
   /**
-   * Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content.
+   * Records a proof and checks it against its stop. NOT_FOUND with STOP_NOT_FOUND where no load delivers there, or for a carrier, none of its own. INVALID_ARGUMENT with POD_LINES_DO_NOT_ADD_UP or FAILED_PRECONDITION with POD_INVALID where a check fails: the proof is kept as REJECTED, and an exception tells of it. ALREADY_EXISTS with MESSAGE_CONFLICT where the same proof came before with other content.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RecordProofOfDelivery
    */

@@ -302,7 +302,7 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
   lines: OrderLine[];
 
   /**
-   * Words for the driver. Unset means none.
+   * Words for the driver, with names and door codes as it happens. Unset means none.
    *
    * @generated from field: string instructions = 14;
    */

@@ -114,7 +114,7 @@ export declare type PodLine = Message<"logistics.pod.v1.PodLine"> & {
   reason: string;
 
   /**
-   * What the driver or consignee wrote. Unset means nothing.
+   * What the driver or consignee wrote, about people too as it happens. Unset means nothing.
    *
    * @generated from field: string note = 7;
    */

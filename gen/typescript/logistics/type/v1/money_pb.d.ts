@@ -2,6 +2,8 @@
 // @generated from file logistics/type/v1/money.proto (package logistics.type.v1, syntax proto3)
 /* eslint-disable */
 
+// Values that every context shares: money, quantities, places, references, times and where a fact came from.
+
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 

@@ -45,7 +45,7 @@ export declare const GeoPointSchema: GenMessage<GeoPoint>;
  */
 export declare type Address = Message<"logistics.type.v1.Address"> & {
   /**
-   * Street, house number and what else stands above the city, at most five lines.
+   * Street, house number and what else stands above the city, at most five lines. A person may live there.
    *
    * @generated from field: repeated string lines = 1;
    */

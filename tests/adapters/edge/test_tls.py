@@ -1,0 +1,63 @@
+"""The HTTP edge by TLS: what trackers and phones see, and that a new certificate needs no restart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+
+from gladhand.errors import StartRefused
+from gladhand.security import credentials
+from gladhand.security.authority import Authority, write_private
+from gladhand.security.certificates import KeyPair, issue
+from gladhand.testing import eventually
+from tests.adapters.edge.conftest import Start
+from tests.adapters.edge.harness import Streams, osmand_query
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Path:
+    Authority.opened(tmp_path / "secure", NOW).provide(("edge_gateway",), NOW)
+    return tmp_path / "secure"
+
+
+async def test_a_tracker_reports_by_https_and_not_in_clear_text(start: Start, secure: Path, streams: Streams) -> None:
+    edge = await start(tls_dir=secure / "edge_gateway", insecure=False)
+    assert (await edge.http.get("/osmand", params=osmand_query())).status_code < 500
+    assert len(await streams.inbox()) == 1
+    plain = str(edge.http.base_url).replace("https", "http")
+    async with httpx.AsyncClient(base_url=plain) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get("/osmand", params=osmand_query())
+    async with httpx.AsyncClient(base_url=edge.http.base_url) as stranger:
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await stranger.get("/readyz")
+    assert len(await streams.inbox()) == 1
+
+
+async def test_a_new_certificate_is_shown_without_a_restart(
+    start: Start, secure: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "RELOAD_S", 0.05)
+    edge = await start(tls_dir=secure / "edge_gateway", insecure=False)
+    authority = KeyPair.parse((secure / "ca.pem").read_bytes(), (secure / "ca.key").read_bytes())
+    fresh = issue(authority, "edge_gateway", NOW)
+    write_private(secure / "edge_gateway", {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
+
+    async def shown() -> bool:
+        answer = await edge.http.get("/readyz", headers={"connection": "close"})
+        secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
+        found = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
+        return found.serial_number == fresh.certificate.serial_number
+
+    await eventually(shown)
+
+
+async def test_without_tls_the_edge_listens_on_loopback_alone(start: Start) -> None:
+    with pytest.raises(StartRefused, match="GLADHAND_HTTP_HOST"):
+        await start(insecure=True, http_host="0.0.0.0")
