@@ -42,7 +42,7 @@ async def main(place: ConnectionSettings) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Print each order that comes in.")
     parser.add_argument("url", nargs="?", default="nats://127.0.0.1:4222", help="nats:// or tls:// URL of the mesh")
-    parser.add_argument("--credentials", type=Path, help="of `gladhand bus credentials create order-report --reads order`")
+    parser.add_argument("--credentials", type=Path, help="of `gladhand bus credentials create NAME --reads order`")
     parser.add_argument("--ca", type=Path, help="the mesh's ca.pem, for a tls:// URL")
     asked = parser.parse_args()
     asyncio.run(main(ConnectionSettings((asked.url,), REPORT.name, credentials=asked.credentials, ca=asked.ca)))

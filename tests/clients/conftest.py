@@ -15,19 +15,25 @@ import pytest
 
 @dataclass(frozen=True)
 class Access:
-    """What a client is given. Empty `ca` and `token`: the mesh listens in plain text and asks nobody who he is."""
+    """What a client is given."""
 
     target: str
     nats: str
     ca: str
     token: str
+    seed: str
+    """Path of the operator's seed for NATS."""
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment of a client's process: this one's, with nothing of Gladhand in it but the access."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GLADHAND_")}
         given = {"GLADHAND_TARGET": self.target, "GLADHAND_CA": self.ca, "GLADHAND_TOKEN": self.token}
-        return kept | {name: value for name, value in given.items() if value} | {"NATS_URL": self.nats}
+        return kept | {name: value for name, value in given.items() if value} | self._bus
+
+    @property
+    def _bus(self) -> dict[str, str]:
+        return {"NATS_URL": self.nats, "NATS_CA": self.ca, "NATS_NKEY": self.seed}
 
 
 @pytest.fixture(scope="session")

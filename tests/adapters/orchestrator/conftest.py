@@ -40,7 +40,7 @@ def settings(
         monitoring_url=nats_server.monitoring_url,
         data_dir=tmp_path,
         erp_target=gateways.target,
-        fleet_target=gateways.target,
+        fleet_target=gateways.fleet_target,
         wave_delay_s=0.2,
         log_level=LogLevel.WARNING,
         grace_s=1.0,

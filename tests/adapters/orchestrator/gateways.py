@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
 
 from gladhand.clock import SystemClock
+from gladhand.security.credentials import Credentials
+from gladhand.security.folder import TlsFolder
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import (
     DispatchServiceServicer,
     add_DispatchServiceServicer_to_server,
@@ -71,19 +74,24 @@ class Gateways:
     erp: LedgerErp
     fleet: YardFleet
     target: str
+    fleet_target: str
 
     @classmethod
     @asynccontextmanager
-    async def serving(cls) -> AsyncIterator[Gateways]:
-        """Serve both on one port."""
+    async def serving(cls, secure: Path | None = None) -> AsyncIterator[Gateways]:
+        """Serve both: on one port, or with a secure folder on one for each identity."""
         faults = Faults()
         erp, fleet = LedgerErp(faults), YardFleet(SystemClock(), faults)
         server = grpc.aio.server()
         add_ErpGatewayServiceServicer_to_server(_Erp(erp), server)  # type: ignore[abstract]  # answers what is asked here
         add_DispatchServiceServicer_to_server(_Fleet(fleet), server)  # type: ignore[abstract]  # likewise
-        port = server.add_insecure_port("127.0.0.1:0")
+        if secure is None:
+            ports = [server.add_insecure_port("127.0.0.1:0")] * 2
+        else:
+            both = (Credentials(TlsFolder(secure / name)).for_mesh() for name in ("erp_gateway", "fleet_gateway"))
+            ports = [server.add_secure_port("127.0.0.1:0", each) for each in both]
         await server.start()
         try:
-            yield cls(erp, fleet, f"127.0.0.1:{port}")
+            yield cls(erp, fleet, *(f"127.0.0.1:{port}" for port in ports))
         finally:
             await server.stop(1.0)
