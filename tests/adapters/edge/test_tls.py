@@ -34,7 +34,7 @@ async def test_a_tracker_reports_by_https_and_not_in_clear_text(
     edge = await start(tls_dir=secure / "edge_gateway", insecure=False, jwks=str(issuer.jwks))
     token = issuer.token(aud="gladhand.partner", scope="telemetry.write")
     answer = await edge.http.get("/osmand", params=osmand_query(), headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code == 200
+    assert answer.status_code == 202  # kept: the neighbours of this fixture speak no TLS
     assert len(await streams.inbox()) == 1
     plain = str(edge.http.base_url).replace("https", "http")
     async with httpx.AsyncClient(base_url=plain) as client:
