@@ -18,7 +18,7 @@ from gladhand.server import ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing.waiting import eventually
 from logistics.server.v1 import server_service_pb2
-from tests.adapters.serving.trial import Trial, compiled
+from tests.adapters.serving.trial import Trial, compiled, know_callers
 
 pb2, stubs = compiled()
 
@@ -39,6 +39,7 @@ class Secured:
 
             async def build(process: ServiceProcess[Settings], trial: Trial = trial) -> None:
                 process.add_servicer(stubs.add_TrialServiceServicer_to_server, trial, own_idempotency=True)
+                know_callers(process)
 
             process = ServiceProcess("trial", Settings(grace_s=1.0, tls_dir=self.folder / "trial", insecure=False))
             running = await stack.enter_async_context(process.serving(build))

@@ -23,7 +23,7 @@ from gladhand.calls import current_call
 from gladhand.security.authorisation import visible_party
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
-from tests.adapters.serving.trial import guarded
+from tests.adapters.serving.trial import guarded, know_callers
 
 
 @dataclass
@@ -62,6 +62,7 @@ async def guarding(servicer: Guarded | None = None, **settings: Any) -> AsyncIte
 
     async def build(process: ServiceProcess[Settings]) -> None:
         process.add_servicer(guarded()[1].add_GuardedServiceServicer_to_server, servicer or Guarded())
+        know_callers(process)
 
     values = {"grace_s": 2.0, "insecure": False, **settings}
     async with ServiceProcess("guarded", Settings(**values)).serving(build) as running:

@@ -29,7 +29,7 @@ from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually
 from tests.adapters.serving.door import Issuer, bearer
-from tests.adapters.serving.trial import Trial, callers, compiled
+from tests.adapters.serving.trial import Trial, compiled, know_callers
 
 pb2, stubs = compiled()
 NOW = datetime.now(UTC)
@@ -75,9 +75,7 @@ async def running(secure: Path, door: Door, tmp_path: Path, issuer: Issuer) -> A
 
     async def build(process: ServiceProcess[Settings]) -> None:
         process.add_servicer(stubs.add_TrialServiceServicer_to_server, door, own_idempotency=True)
-        for each in ("First", "Second"):
-            register = getattr(callers(), f"add_{each}CallerServiceServicer_to_server")
-            process.add_servicer(register, object())
+        know_callers(process)
 
     settings = Settings(
         tls_dir=secure / "trial",

@@ -18,6 +18,7 @@ import logistics.contract.v1.method_pb2
 import logistics.contract.v1.sensitivity_pb2
 import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contracts import them
 from gladhand.calls import current_call
+from gladhand.server import ServiceProcess
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -60,10 +61,14 @@ def guarded() -> tuple[Any, Any]:
     return _compiled_beside("guarded")
 
 
-@cache
-def callers() -> Any:
-    """Return the stubs of services whose identities may call the trial service."""
-    return _compiled_beside("callers")[1]
+def know_callers(process: ServiceProcess[Any]) -> None:
+    """Have a process know whom the contract lets call: `orchestrator` and `fleet_gateway` the trial service.
+
+    The services of a real contract are found by themselves, as they lie in one package.
+    """
+    stubs = _compiled_beside("callers")[1]
+    for name in ("FirstCaller", "SecondCaller", "Stranger"):
+        process.add_servicer(getattr(stubs, f"add_{name}ServiceServicer_to_server"), object())
 
 
 def _compiled_beside(name: str) -> tuple[Any, Any]:
