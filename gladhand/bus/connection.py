@@ -109,6 +109,7 @@ def _secured(settings: ConnectionSettings, credentials: Credentials | None) -> d
         options["nkeys_seed_str"] = credentials.seed
         options["inbox_prefix"] = inbox_of(credentials.identity)
     if settings.ca is not None:
+        logging.getLogger("asyncio").addFilter(_is_news)
         try:
             options["tls"] = ssl.create_default_context(cafile=settings.ca)
         except (OSError, ssl.SSLError) as error:
@@ -116,6 +117,11 @@ def _secured(settings: ConnectionSettings, credentials: Credentials | None) -> d
                 f"the certificates in {settings.ca} cannot be read: {error.strerror or error}"
             ) from error
     return options
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what asyncio says at the end of every TLS connection that nats-py has made, and nobody can change."""
+    return not record.getMessage().startswith("returning true from eof_received()")
 
 
 def _shown(url: str) -> str:
