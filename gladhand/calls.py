@@ -48,6 +48,9 @@ class Call:
     caller: Principal | None = None
     """The same with its rights; None where nobody asked."""
 
+    known_until: float | None = None
+    """Event loop time at which the proof of who calls ends, None where it has no end: a stream ends with it."""
+
     trailing: list[tuple[str, str | bytes]] = field(default_factory=list)
     """Metadata to send with the answer, beside the correlation id."""
 

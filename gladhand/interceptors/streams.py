@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
 from gladhand.calls import Call
-from gladhand.errors import DeadlineExceeded, Unavailable
+from gladhand.errors import DeadlineExceeded, Unauthenticated, Unavailable
 
 __all__ = ["OpenStreams"]
 
@@ -32,11 +32,12 @@ class OpenStreams:
         """Yield the answers until the call's deadline, or the drain where the stream has no end of its own.
 
         The limit holds while an answer is awaited, not while the caller reads: only the waiting can be broken off
-        without losing an answer. Raises DeadlineExceeded, Unavailable.
+        without losing an answer. Raises DeadlineExceeded, Unavailable, Unauthenticated.
         """
         endless = call.method.timeout_s is None
         try:
             while not (endless and self._draining):
+                _check_known(call)
                 try:
                     answer = await self._next(call, answers, endless=endless)
                 except StopAsyncIteration:
@@ -48,7 +49,8 @@ class OpenStreams:
                 await answers.aclose()
 
     async def _next(self, call: Call, answers: AsyncIterator[T], *, endless: bool) -> T:
-        scope = asyncio.timeout_at(call.deadline)
+        limits = [limit for limit in (call.deadline, call.known_until) if limit is not None]
+        scope = asyncio.timeout_at(min(limits, default=None))
         try:
             async with scope:
                 if endless:
@@ -57,9 +59,22 @@ class OpenStreams:
         except TimeoutError as error:
             if not scope.expired():
                 raise
-            raise _draining() if endless and self._draining else late(call) from error
+            if endless and self._draining:
+                raise _draining() from error
+            _check_known(call)
+            raise late(call) from error
         finally:
             self._waiting.discard(scope)
+
+
+def _check_known(call: Call) -> None:
+    """Raise Unauthenticated once the proof of who calls has ended: nobody watches on with a token of yesterday."""
+    if call.known_until is not None and asyncio.get_running_loop().time() >= call.known_until:
+        raise Unauthenticated(
+            "the token expired while the answers went on; connect again with a new one",
+            reason="TOKEN_EXPIRED",
+            metadata={"expired_s_ago": "0"},
+        )
 
 
 def late(call: Call) -> DeadlineExceeded:

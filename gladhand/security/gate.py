@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -88,6 +89,8 @@ class Gate:
     def _enter(self, call: Call, caller: Principal) -> None:
         call.caller = caller
         call.principal = caller.name
+        if caller.until is not None and call.method.server_streaming:
+            call.known_until = asyncio.get_running_loop().time() + caller.until - time.time()
         call.trailing.extend(self._judge(call.method, caller))
 
     def _judge(self, method: MethodContract, caller: Principal) -> tuple[Notice, ...]:

@@ -72,6 +72,9 @@ class Principal:
     is_service: bool = False
     """Whether it is a process of the mesh, which works for many clients and is held back by limits of its own."""
 
+    until: float | None = None
+    """Seconds since 1970 at which the proof ends, None where the connection is the proof."""
+
     services: frozenset[str] = frozenset()
     """Full names of services of which it may call every method, as the contract's ServicePolicy declares."""
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import jwt
@@ -81,8 +82,9 @@ class TokenVerifier:
 
     def _verify(self, token: str, digest: bytes, key: VerifyingKey | None) -> Principal:
         claims = judge(token, key, self._issuer, self._skew_s, self._now)
-        principal = principal_of(claims)
-        self._verified[digest] = _Verified(principal, float(claims["exp"]) + self._skew_s)
+        until = float(claims["exp"]) + self._skew_s
+        principal = replace(principal_of(claims), until=until)
+        self._verified[digest] = _Verified(principal, until)
         if len(self._verified) > self._most:
             self._verified.popitem(last=False)
         return principal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -28,9 +29,10 @@ from tests.adapters.serving.trial import guarded, know_callers
 
 @dataclass
 class Guarded:
-    """Answers who called; `filling` makes a stream's answers large."""
+    """Answers who called; `filling` makes a stream's answers large, `pause_s` holds them apart."""
 
     filling: bytes = b""
+    pause_s: float = 0.0
     sent: int = 0
     ended: int = 0
     """Streams."""
@@ -52,6 +54,8 @@ class Guarded:
             while True:
                 self.sent += 1
                 yield guarded()[0].LookResponse(filling=self.filling)
+                if self.pause_s:
+                    await asyncio.sleep(self.pause_s)
         finally:
             self.ended += 1
 

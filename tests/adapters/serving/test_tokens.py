@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -231,3 +232,19 @@ async def test_reflection_answers_those_who_prove_a_name_and_health_answers_all(
         assert error.code() is grpc.StatusCode.UNAUTHENTICATED
         health: Any = health_pb2_grpc.HealthStub(channel)
         assert (await health.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+async def test_a_stream_ends_with_its_token(issuer: Issuer, quiet: bool) -> None:
+    servicer = Guarded(pause_s=3600 if quiet else 0.01)
+    token = issuer.token(exp=datetime.now(UTC) + timedelta(seconds=-28))  # good for 2 more seconds of skew
+    async with asking(servicer, insecure=True, jwks=str(issuer.jwks)) as stub:
+
+        async def watch() -> list[Any]:
+            return [answer async for answer in stub.Follow(pb2.LookRequest(), metadata=bearer(token))]
+
+        error = await refused(asyncio.wait_for(watch(), 30))
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert details(error)["ErrorInfo"].reason == "TOKEN_EXPIRED"
+    assert servicer.sent
+    assert servicer.ended == 1
