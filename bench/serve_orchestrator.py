@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from gladhand.nats_server import NatsServer
+from gladhand.readiness import read_ready
 from gladhand.server import ServiceProcess
 from gladhand.settings import LogLevel
 from services.orchestrator.main import assemble
@@ -31,15 +32,17 @@ async def serve(nats: NatsServer, folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     settings = OrchestratorSettings(
         port=0,
-        insecure=True,  # the bare server goes without TLS too
+        ready_file=folder / "ready.json",
         nats_url=nats.url,
         monitoring_url=nats.monitoring_url,
         data_dir=folder,
         reflection=False,
         log_level=LogLevel.WARNING,
     )
-    async with ServiceProcess("bench", settings).serving(build) as running:
-        print(running.port, flush=True)
+    async with ServiceProcess("bench", settings).serving(build):
+        found = read_ready(folder / "ready.json")
+        assert found is not None
+        print(found.ports["grpc_token"], flush=True)
         await stopped.wait()
 
 
