@@ -99,8 +99,9 @@ async def measure(plan: Plan, concurrencies: Sequence[int]) -> list[Comparison]:
 @asynccontextmanager
 async def _served(program: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[int]:
     """Start a server; give its port."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GLADHAND_")}
     process = await asyncio.create_subprocess_exec(
-        *program, stdout=asyncio.subprocess.PIPE, env={**os.environ, **environment}
+        *program, stdout=asyncio.subprocess.PIPE, env=inherited | dict(environment)
     )
     try:
         assert process.stdout is not None

@@ -107,9 +107,14 @@ async def _turn(operation: Operation, concurrency: int, seconds: float) -> Turn:
     times: list[float] = []
 
     async def worker() -> None:
-        while (began := perf_counter()) < end:
+        began = perf_counter()
+        while True:  # once at least, however late this worker got its turn
             await operation()
-            times.append(perf_counter() - began)
+            ended = perf_counter()
+            times.append(ended - began)
+            if ended >= end:
+                return
+            began = ended
 
     cpu, start = process_time(), perf_counter()
     end = start + seconds

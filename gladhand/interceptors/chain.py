@@ -73,14 +73,15 @@ class Chain:
 
     def _unary(self, contract: MethodContract, inner: Unary, outcome: Outcome) -> Unary:
         now = asyncio.get_running_loop().time
-        admit, read = self._admit, _reader(contract)
+        admissions, read = self.admissions, _reader(contract)
 
         async def serve(request: Any, context: Context) -> Any:
             started = now()
             call, own_limit = _begin(contract, context, started)
             try:
-                if self.admissions:
-                    await admit(call, context)
+                for step in admissions:
+                    if (waiting := step(call, context)) is not None:
+                        await waiting
                 request = read(call, request)
                 if own_limit:
                     answer = await _within(call, inner(request, context))
@@ -95,15 +96,16 @@ class Chain:
 
     def _streaming(self, contract: MethodContract, inner: Streaming, outcome: Outcome) -> Streaming:
         now = asyncio.get_running_loop().time
-        admit, read, paced = self._admit, _reader(contract), self.streams.paced
+        admissions, read, paced = self.admissions, _reader(contract), self.streams.paced
 
         async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
             started = now()
             call, _own_limit = _begin(contract, context, started)
             reading = Reading(call, context, self.unread_s)
             try:
-                if self.admissions:
-                    await admit(call, context)
+                for step in admissions:
+                    if (waiting := step(call, context)) is not None:
+                        await waiting
                 async for answer in paced(call, inner(read(call, request), context)):
                     reading.offered()
                     yield answer
@@ -118,12 +120,6 @@ class Chain:
             outcome.answered(call, context, now() - started)
 
         return serve
-
-    async def _admit(self, call: Call, context: Context) -> None:
-        for step in self.admissions:
-            waiting = step(call, context)
-            if waiting is not None:
-                await waiting
 
 
 def _begin(contract: MethodContract, context: Context, now: float) -> tuple[Call, bool]:
