@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -110,6 +111,23 @@ async def test_wrong_settings_stop_the_start_naming_the_variable(start: Start) -
     _out, log = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 2
     assert log.decode().startswith("trial does not start: GLADHAND_PORT is wrong")
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"insecure": False}, r"GLADHAND_TLS_DIR .*GLADHAND_INSECURE=true"),
+        ({"insecure": True, "host": "0.0.0.0"}, r"GLADHAND_HOST=0\.0\.0\.0 .*listen on 127\.0\.0\.1"),
+        ({"insecure": False, "tls_dir": "/nowhere"}, r"GLADHAND_TLS_DIR /nowhere is not usable: .*cert\.pem"),
+    ],
+)
+async def test_a_start_without_tls_is_refused_with_the_remedy(
+    start: Start, settings: dict[str, Any], remedy: str
+) -> None:
+    process = await start(**settings)
+    _out, log = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert re.search(f"^trial does not start: .*{remedy}", log.decode(), re.MULTILINE)
 
 
 async def test_a_start_that_hangs_can_be_stopped(start: Start, tmp_path: Path) -> None:
