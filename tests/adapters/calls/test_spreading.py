@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -197,3 +200,53 @@ async def test_a_service_is_found_by_every_form_of_target(replica: Start, form: 
     one = await replica()
     async with channel(form.format(one.running.port), pb2.DESCRIPTOR) as opened:
         assert (await call(stubs.TrialServiceStub(opened).Read(pb2.ReadRequest(name="a")))).text == "read a"
+
+
+class Names(asyncio.DatagramProtocol):
+    """A name server that knows the IPv4 addresses of one name, whatever it is asked for."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.asked = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, sender: Any) -> None:
+        self.asked += 1
+        end = data.index(b"\0", 12) + 5
+        is_a = data[end - 4 : end - 2] == b"\0\1"
+        records = [b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(each) for each in self.addresses if is_a]
+        head = data[:2] + struct.pack(">HHHHH", 0x8180, 1, len(records), 0, 0)
+        self.transport.sendto(head + data[12:end] + b"".join(records), sender)
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[Names]:
+    loop = asyncio.get_running_loop()
+    transport, found = await loop.create_datagram_endpoint(
+        lambda: Names("127.0.0.1", "127.0.0.2"), local_addr=("127.0.0.1", 0)
+    )
+    yield found
+    transport.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has every address of 127.0.0.0/8")
+async def test_a_name_with_two_addresses_has_two_replicas(replica: Start, names: Names) -> None:
+    one = await replica()
+    two = await replica(host="127.0.0.2", port=one.running.port)
+    server = names.transport.get_extra_info("sockname")[1]
+    async with channel(f"dns://127.0.0.1:{server}/orders.test:{one.running.port}", pb2.DESCRIPTOR) as opened:
+        stub = stubs.TrialServiceStub(opened)
+
+        async def both() -> bool:
+            await call(stub.Append(write()))
+            return bool(one.trial.calls and two.trial.calls)
+
+        await eventually(both)
+        await two.stop()
+        before = len(two.trial.calls)
+        for _ in range(10):
+            await call(stub.Append(write()))
+    assert len(two.trial.calls) == before
+    assert names.asked > 0
