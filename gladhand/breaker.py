@@ -72,29 +72,29 @@ class Breaker:
             self._trying = True
         return self._era
 
-    def settle(self, token: int, *, answered: bool | None) -> None:
-        """Tell how an admitted call ended; `answered` None says nothing of the system.
+    def settle(self, token: int, *, answered: bool | None) -> bool:
+        """Tell how an admitted call ended, `answered` None says nothing of the system; whether it opened or closed.
 
         Calls that were let through before it last opened or closed say nothing of how things stand now.
         """
         if token != self._era:
-            return
+            return False
         self._trying = False
         if answered is None:
-            return
+            return False
         if answered:
             self._failures = 0
-            if not self._closed:
-                self._turn(closed=True)
-            return
+            return not self._closed and self._turn(closed=True)
         self._failures += 1
-        if not self._closed or self._failures >= self._limit:
-            self._pause_s = self._first_s if self._closed else min(2 * self._pause_s, self._longest_s)
-            self._until = self._now() + self._pause_s
-            self.opened += 1
-            self._turn(closed=False)
+        if self._closed and self._failures < self._limit:
+            return False
+        self._pause_s = self._first_s if self._closed else min(2 * self._pause_s, self._longest_s)
+        self._until = self._now() + self._pause_s
+        self.opened += 1
+        return self._turn(closed=False)
 
-    def _turn(self, *, closed: bool) -> None:
+    def _turn(self, *, closed: bool) -> bool:
         self._closed = closed
         self._era += 1
         self._failures = 0
+        return True

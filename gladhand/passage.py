@@ -84,12 +84,10 @@ class Passage:
         if entry.counted:
             self.in_flight -= 1
         self.codes[code] += 1
-        before = self.breaker.state
-        self.breaker.settle(entry.token, answered=answered)
-        after = self.breaker.state
-        if after is not before and after is not BreakerState.HALF_OPEN:
-            level = logging.WARNING if after is BreakerState.OPEN else logging.INFO
-            _log.log(level, "breaker %s", after.value, extra={"facts": {"target": self.name, "code": code}})
+        if self.breaker.settle(entry.token, answered=answered):
+            state = self.breaker.state
+            level = logging.WARNING if state is BreakerState.OPEN else logging.INFO
+            _log.log(level, "breaker %s", state.value, extra={"facts": {"target": self.name, "code": code}})
 
     @contextmanager
     def crossed(self, judge: Callable[[BaseException], tuple[str, bool | None]]) -> Iterator[None]:
