@@ -62,19 +62,30 @@ class Registry:
         await self._entries.delete(key_of(registration))
 
     async def live(self) -> Live:
-        """Return who is there, by name and instance, in one read of the bucket."""
-        found: list[Registration] = []
-        unreadable: list[Unreadable] = []
+        """Return who is there, by name and instance.
+
+        The bucket is read twice: an entry that is written again while it is read moves behind the end of the reading
+        and is missed. That happens to no process in both, since it writes again only after a beat.
+        """
+        before, now = await self._values(), await self._values()
+        for key in before.keys() - now.keys():
+            entry = await self._entries.get(key)
+            if entry is not None:
+                now[key] = entry.value
+        read = [_read(key, value) for key, value in sorted(now.items())]
+        return Live(
+            tuple(each for each in read if isinstance(each, Registration)),
+            tuple(each for each in read if isinstance(each, Unreadable)),
+        )
+
+    async def _values(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
         async with aclosing(self._entries.watch()) as entries:
             async for entry in entries:
                 if entry is None:
                     break
-                read = _read(entry.key, entry.value)
-                if isinstance(read, Unreadable):
-                    unreadable.append(read)
-                else:
-                    found.append(read)
-        return Live(tuple(sorted(found, key=key_of)), tuple(unreadable))
+                found[entry.key] = entry.value
+        return found
 
     async def keep_image(self, digest: str, image: FileDescriptorSet) -> None:
         """Store a contract under its digest; once is enough for all that know it."""

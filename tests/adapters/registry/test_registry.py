@@ -77,7 +77,9 @@ async def test_a_heartbeat_keeps_an_entry_longer_than_the_bucket_does(
     async with enrolled(bus, BILLING, every=SOON):
 
         async def outlived() -> bool:
-            (found,) = (await registry_of_a_second.live()).registrations
+            live = (await registry_of_a_second.live()).registrations
+            assert len(live) == 1
+            (found,) = live
             return found.last_seen_time.ToDatetime() - found.start_time.ToDatetime() > timedelta(seconds=2)
 
         await eventually(outlived)
