@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -195,7 +196,10 @@ def test_noise_was_refused_and_kept(demo: Done, mesh: Mesh) -> None:
     reasons = {letter["reason"].partition(":")[0] for letter in letters if letter["consumer"] == "edge-inbox"}
     assert {"FUTURE_DATED", "POSITION_IMPLAUSIBLE"} <= reasons
     shown = mesh.gladhand("dead-letters", "show", str(letters[0]["letter"]), "--json").json()
-    assert shown["payload"] or shown["payload_base64"]
+    assert shown["bytes"] > 0
+    assert "payload_base64" not in shown
+    raw = mesh.gladhand("dead-letters", "show", str(letters[0]["letter"]), "--raw", "--json").json()
+    assert len(base64.b64decode(raw["payload_base64"])) == shown["bytes"]
 
 
 def test_status_is_well_and_a_second_start_says_that_it_runs(demo: Done, mesh: Mesh) -> None:
