@@ -6,7 +6,6 @@ knows the public half only.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Self
 import nkeys
 
 from gladhand.errors import SettingsError
+from gladhand.security.private_files import write_private
 
 __all__ = ["SUFFIX", "Credentials", "issue"]
 
@@ -63,15 +63,5 @@ def issue(folder: Path, identity: str) -> Credentials:
     file = folder / f"{identity}{SUFFIX}"
     if not file.exists():
         seed: bytes = nkeys.encode_seed(secrets.token_bytes(_SEED_BYTES), nkeys.PREFIX_BYTE_USER)
-        place(file, seed.decode() + "\n")
+        write_private(folder, {file.name: seed + b"\n"})
     return Credentials.read(file)
-
-
-def place(file: Path, text: str) -> None:
-    """Write a file that its owner alone may read, in one step: nobody ever sees half of it."""
-    partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.new")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    partial.replace(file)

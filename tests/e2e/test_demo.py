@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from grpc_requests import Client
 
-from gladhand.security.authority import write_private
 from gladhand.security.certificates import KeyPair, issue
+from gladhand.security.private_files import write_private
 from tests.e2e.mesh import Done, Mesh, PlainTryton, kill_group
 
 pytestmark = [pytest.mark.tryton, pytest.mark.timeout(600)]

@@ -11,8 +11,9 @@ from cryptography import x509
 
 from gladhand.errors import StartRefused
 from gladhand.security import credentials
-from gladhand.security.authority import Authority, write_private
+from gladhand.security.authority import Authority
 from gladhand.security.certificates import KeyPair, issue
+from gladhand.security.private_files import write_private
 from gladhand.testing import eventually
 from tests.adapters.edge.conftest import Start
 from tests.adapters.edge.harness import Streams, osmand_query

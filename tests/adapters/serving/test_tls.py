@@ -20,11 +20,12 @@ from gladhand.client import call, channel, serving_identity
 from gladhand.errors import StartRefused, Unavailable
 from gladhand.readiness import read_ready
 from gladhand.security import renewing
-from gladhand.security.authority import Authority, write_private
+from gladhand.security.authority import Authority
 from gladhand.security.certificates import KeyPair, issue, make_authority
 from gladhand.security.credentials import Credentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.peer import peer_identity
+from gladhand.security.private_files import write_private
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually

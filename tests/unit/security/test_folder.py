@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gladhand.security.authority import Authority, write_private
+from gladhand.security.authority import Authority
 from gladhand.security.certificates import KeyPair, issue
 from gladhand.security.folder import TlsFolder
+from gladhand.security.private_files import write_private
 
 NOW = datetime.now(UTC)
 
