@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from gladhand.cli.home import Home
+from gladhand.cli.mesh import declared
 from gladhand.cli.mesh.state import MeshState, stamp
 from gladhand.clock import SystemClock
 from gladhand.errors import StartRefused
@@ -19,10 +20,8 @@ from gladhand.security.names import OPERATOR
 
 __all__ = ["IDENTITIES", "ends", "keep_fresh", "operator", "provide"]
 
-IDENTITIES: Final = (
-    OPERATOR, "orchestrator", "erp_gateway", "fleet_gateway", "edge_gateway", "nats", "tryton",
-)  # fmt: skip
-"""Who gets a certificate: the command line, the services of the plan, and the two servers that are not ours."""
+IDENTITIES: Final = (OPERATOR, *declared.IDENTITIES, "nats", "tryton")
+"""Who gets a certificate: the command line, the services, and the two servers that are not ours."""
 
 _EVERY_S: Final = 3600.0
 
