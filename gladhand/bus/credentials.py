@@ -17,7 +17,7 @@ import nkeys
 from gladhand.errors import SettingsError
 from gladhand.security.private_files import write_private
 
-__all__ = ["SUFFIX", "Credentials", "issue"]
+__all__ = ["SUFFIX", "NatsCredentials", "issue"]
 
 SUFFIX = ".nk"
 _SEED = re.compile(r"SU[A-Z2-7]{56}\Z")
@@ -25,7 +25,7 @@ _SEED_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class NatsCredentials:
     """An identity and what proves it."""
 
     identity: str
@@ -56,7 +56,7 @@ class Credentials:
         return key.decode()
 
 
-def issue(folder: Path, identity: str) -> Credentials:
+def issue(folder: Path, identity: str) -> NatsCredentials:
     """Return the identity's credentials in a folder, made where there are none. Raises OSError, SettingsError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -64,4 +64,4 @@ def issue(folder: Path, identity: str) -> Credentials:
     if not file.exists():
         seed: bytes = nkeys.encode_seed(secrets.token_bytes(_SEED_BYTES), nkeys.PREFIX_BYTE_USER)
         write_private(folder, {file.name: seed + b"\n"})
-    return Credentials.read(file)
+    return NatsCredentials.read(file)

@@ -14,7 +14,7 @@ from gladhand.cli.mesh.state import MeshState, stamp
 from gladhand.clock import SystemClock
 from gladhand.errors import StartRefused
 from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.names import OPERATOR
 
@@ -53,9 +53,9 @@ async def keep_fresh(home: Home, replaced_those: Callable[[Sequence[str]], None]
             replaced_those(replaced)
 
 
-def operator(mesh: MeshState) -> Credentials | None:
+def operator(mesh: MeshState) -> TlsCredentials | None:
     """What the command line shows to the services of a mesh; None for a mesh without TLS. Raises StartRefused."""
-    return None if mesh.secure is None else Credentials(TlsFolder(mesh.secure / OPERATOR))
+    return None if mesh.secure is None else TlsCredentials(TlsFolder(mesh.secure / OPERATOR))
 
 
 def ends(mesh: MeshState) -> Mapping[str, datetime]:

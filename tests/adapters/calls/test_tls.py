@@ -12,7 +12,7 @@ from gladhand import errors
 from gladhand.client import call, channel
 from gladhand.clock import SystemClock
 from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.server import ServiceProcess
 from gladhand.settings import Settings
@@ -30,7 +30,7 @@ class Secured:
         now = SystemClock().now()
         Authority.opened(folder, now).provide(("trial", "orchestrator"), now)
         self.folder = folder
-        self.own = Credentials(TlsFolder(folder / "orchestrator"))
+        self.own = TlsCredentials(TlsFolder(folder / "orchestrator"))
         self.trials = [Trial(), Trial()]
         self.addresses: list[str] = []
 

@@ -22,7 +22,7 @@ from gladhand.readiness import read_ready
 from gladhand.security import renewing
 from gladhand.security.authority import Authority
 from gladhand.security.certificates import KeyPair, issue, make_authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.peer import peer_identity
 from gladhand.security.private_files import write_private
@@ -96,8 +96,8 @@ def token_target(tmp_path: Path) -> str:
     return f"{ready.host}:{ready.ports['grpc_token']}"
 
 
-def as_identity(secure: Path, identity: str) -> Credentials:
-    return Credentials(TlsFolder(secure / identity))
+def as_identity(secure: Path, identity: str) -> TlsCredentials:
+    return TlsCredentials(TlsFolder(secure / identity))
 
 
 def renew(secure: Path, identity: str, *, earlier: timedelta = timedelta(0)) -> x509.Certificate:
