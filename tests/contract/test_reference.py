@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gladhand.cli.contracts.drawing import declared
+from gladhand.contracts.lifecycles import lifecycles
 from gladhand.contracts.mermaid import page
 from logistics.contract.v1 import sensitivity
 from logistics.error.v1 import ErrorReason
@@ -49,7 +49,7 @@ def test_a_page_that_is_edited_missing_or_left_over_is_stale(pages: dict[str, st
 
 
 def test_the_lifecycles_are_what_the_command_writes(pages: dict[str, str]) -> None:
-    assert pages["lifecycles.md"] == page(declared())
+    assert pages["lifecycles.md"] == page(lifecycles(catalog.files()))
 
 
 def without_code(text: str) -> str:
