@@ -6,25 +6,19 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gladhand.cli.failure import Exit, Failure, told_plainly
-from gladhand.cli.home import VARIABLE, Home
+from gladhand.cli.home import Home
+from gladhand.cli.options import AsJson, Where
 
 if TYPE_CHECKING:
     from gladhand.security.principal import Party
     from gladhand.security.signing import SigningKey
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: who may call what, for how long, and whose objects it may see.")
-
-Where = Annotated[
-    Path | None,
-    typer.Option("--home", envvar=VARIABLE, show_default=".gladhand of the clone", help="Directory of the mesh."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _TTL = re.compile(r"(\d{1,6})([smhd])").fullmatch
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
