@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,20 +20,18 @@ from gladhand.client import call, channel, serving_identity
 from gladhand.errors import StartRefused, Unavailable
 from gladhand.readiness import read_ready
 from gladhand.security import renewing
-from gladhand.security.authority import Authority
-from gladhand.security.certificates import KeyPair, issue, make_authority
+from gladhand.security.certificates import issue, make_authority
 from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.peer import peer_identity
-from gladhand.security.private_files import write_private
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually
+from tests.adapters.certified import NOW, authority_of, renew, secured
 from tests.adapters.serving.door import Issuer, bearer
 from tests.adapters.serving.trial import Trial, compiled, know_callers
 
 pb2, stubs = compiled()
-NOW = datetime.now(UTC)
 Serve = Callable[..., Awaitable[Running]]
 
 
@@ -55,9 +53,7 @@ class Door(Trial):
 @pytest.fixture
 def secure(tmp_path: Path) -> Path:
     """The secure folder of a mesh."""
-    folder = tmp_path / "secure"
-    Authority.opened(folder, NOW).provide(("trial", "orchestrator", "fleet_gateway"), NOW)
-    return folder
+    return secured(tmp_path / "secure", "trial", "orchestrator", "fleet_gateway")
 
 
 @pytest.fixture
@@ -100,14 +96,6 @@ def as_identity(secure: Path, identity: str) -> TlsCredentials:
     return TlsCredentials(TlsFolder(secure / identity))
 
 
-def renew(secure: Path, identity: str, *, earlier: timedelta = timedelta(0)) -> x509.Certificate:
-    """Replace the certificate of an identity."""
-    authority = KeyPair.parse((secure / "ca.pem").read_bytes(), (secure / "ca.key").read_bytes())
-    fresh = issue(authority, identity, NOW - earlier)
-    write_private(secure / identity, {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
-    return fresh.certificate
-
-
 def shown_by(running: Running, secure: Path) -> x509.Certificate:
     """The certificate that the server shows in a new connection."""
     context = ssl.create_default_context(cafile=secure / "ca.pem")
@@ -145,7 +133,7 @@ async def test_the_mesh_port_lets_nobody_in_without_a_good_certificate(
     running: Running, secure: Path, door: Door
 ) -> None:
     trust = (secure / "ca.pem").read_bytes()
-    own = KeyPair.parse(trust, (secure / "ca.key").read_bytes())
+    own = authority_of(secure)
     other = make_authority(NOW)
     await refused(running.target, grpc.ssl_channel_credentials(trust))
     for pair in (issue(other, "orchestrator", NOW), issue(own, "orchestrator", NOW - timedelta(days=8))):
@@ -158,7 +146,7 @@ async def test_the_mesh_port_lets_nobody_in_without_a_good_certificate(
 
 async def test_a_certificate_of_another_trust_domain_is_nobody(running: Running, secure: Path, door: Door) -> None:
     trust = (secure / "ca.pem").read_bytes()
-    own = KeyPair.parse(trust, (secure / "ca.key").read_bytes())
+    own = authority_of(secure)
     stranger = issue(own, "orchestrator", NOW, "elsewhere.example")
     # The very same authority signed it, and is not trusted to: its own certificate says for which domain it speaks.
     await refused(running.target, grpc.ssl_channel_credentials(trust, stranger.key_pem, stranger.certificate_pem))
