@@ -14,7 +14,7 @@ from google.protobuf.descriptor import (
 )
 
 from gladhand.contracts import installed
-from logistics.contract.v1 import envelope, lifecycle
+from logistics.contract.v1 import envelope
 
 
 @cache
@@ -57,8 +57,3 @@ def envelopes() -> list[Descriptor]:
 def bodies(message: Descriptor) -> list[FieldDescriptor]:
     """The fields of an envelope's `body`."""
     return list(message.oneofs_by_name["body"].fields)
-
-
-def lifecycles() -> list[EnumDescriptor]:
-    """Every enum that declares a lifecycle."""
-    return [enum for enum in enums() if enum.GetOptions().HasExtension(lifecycle)]
