@@ -16,6 +16,7 @@ from cryptography import x509
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 
+from gladhand.calls import current_call
 from gladhand.client import call, channel, serving_identity
 from gladhand.errors import StartRefused, Unavailable
 from gladhand.readiness import read_ready
@@ -23,7 +24,7 @@ from gladhand.security import renewing
 from gladhand.security.certificates import issue, make_authority
 from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
-from gladhand.security.peer import peer_identity
+from gladhand.security.principal import Proof
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually
@@ -44,7 +45,8 @@ class Door(Trial):
         self.serials: list[int] = []
 
     async def Read(self, request: Any, context: Any) -> Any:
-        self.callers.append(peer_identity(context))
+        caller = current_call().caller
+        self.callers.append(caller.name if caller and caller.proof is Proof.CERTIFICATE else None)
         for shown in context.auth_context().get("x509_pem_cert", ()):
             self.serials.append(x509.load_pem_x509_certificate(shown).serial_number)
         return await super().Read(request, context)
