@@ -55,7 +55,8 @@ def create(
     """Print a signed token. Whoever has it may do what it says until it expires: hand it on like a password."""
     from gladhand.cli.output import print_json
     from gladhand.clock import SystemClock
-    from gladhand.security.signing import ISSUER, Grant
+    from gladhand.security.names import ISSUER
+    from gladhand.security.signing import Grant
 
     grant = Grant(
         subject=_subject(subject),
@@ -138,7 +139,7 @@ def _verdict(token: str, home: Home) -> str:
     """Return what is wrong with a token in one line, empty where nothing is. Raises Failure where no keys are there."""
     from gladhand.errors import Unauthenticated
     from gladhand.security.jwks import KeySetError, read_keys
-    from gladhand.security.signing import ISSUER
+    from gladhand.security.names import ISSUER
     from gladhand.security.tokens import judge, principal_of, unverified_header
 
     try:

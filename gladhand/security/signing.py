@@ -29,10 +29,7 @@ from gladhand.ids import new_id
 from gladhand.security.principal import Party
 from gladhand.security.private_files import write_private
 
-__all__ = ["ISSUER", "KEY_SET", "Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
-
-ISSUER: Final = "gladhand"
-"""The `iss` of the tokens of a mesh that issues its own, and the one that is trusted where nothing else is set."""
+__all__ = ["KEY_SET", "Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
 
 KEY_SET: Final = "jwks.json"
 _KEY: Final = "key.pem"

@@ -23,8 +23,8 @@ from gladhand.cli.mesh.engine import set_up
 from gladhand.clock import SystemClock
 from gladhand.nats_server import NatsServer
 from gladhand.readiness import read_ready
-from gladhand.security.names import OPERATOR
-from gladhand.security.signing import ISSUER, Grant, SigningKey, ensure_signing_key
+from gladhand.security.names import ISSUER, OPERATOR
+from gladhand.security.signing import Grant, SigningKey, ensure_signing_key
 from gladhand.server import ServiceProcess
 from gladhand.settings import LogLevel
 from services.orchestrator.main import build
