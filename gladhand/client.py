@@ -18,7 +18,7 @@ from gladhand.errors import ContractError, DeadlineExceeded, SettingsError
 from gladhand.hedging import HedgedCall, patience_s
 from gladhand.passage import Entry, Passage, opened
 from gladhand.policy import DEFAULT_TIMEOUT_S, MethodContract, read_contracts
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.renewing import Newest, renewing_channel
 from gladhand.service_config import BUDGET_RATIO, BUDGET_TOKENS, MOST_IN_FLIGHT, service_config_json
 from gladhand.statuses import from_rpc_error
@@ -45,7 +45,7 @@ _CONNECTIONS = (
 async def channel(
     target: str,
     *files: FileDescriptor,
-    credentials: Credentials | None = None,
+    credentials: TlsCredentials | None = None,
     max_message_bytes: int = 4 * 1024 * 1024,
     most_in_flight: int = MOST_IN_FLIGHT,
 ) -> AsyncIterator[grpc.aio.Channel]:
@@ -83,7 +83,7 @@ async def channel(
 
 
 def _plain(
-    where: Target, credentials: Credentials | None, identity: str, options: tuple[tuple[str, str | int], ...]
+    where: Target, credentials: TlsCredentials | None, identity: str, options: tuple[tuple[str, str | int], ...]
 ) -> AbstractAsyncContextManager[Newest]:
     interceptors = telemetry.client_interceptors()
     if credentials is None:

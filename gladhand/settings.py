@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Valid
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gladhand.errors import SettingsError
-from gladhand.security.names import TRUST_DOMAIN
+from gladhand.security.names import ISSUER, TRUST_DOMAIN
 from gladhand.security.rates import USUAL, Rate, parse_rates
 from gladhand.targets import target
 
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         None,
         description="the key set of tokens, a path or an https:// URL, for example .gladhand/secure/tokens/jwks.json",
     )
-    token_issuer: str = Field("gladhand", min_length=1, description="what stands in the iss of tokens that are trusted")
+    token_issuer: str = Field(ISSUER, min_length=1, description="what stands in the iss of tokens that are trusted")
     clock_skew_s: float = Field(
         30.0, ge=0, le=300, description="seconds by which the clocks of token issuers may differ, 0 to 300"
     )

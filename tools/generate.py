@@ -111,6 +111,18 @@ def take_over(fresh: Path, committed: Path, changed: list[Path]) -> None:
         beside.replace(target)
 
 
+def settle(fresh: Path, committed: Path, trees: tuple[str, ...] = _TREES, *, check: bool) -> int:
+    """Takes over what differs, or only names it where a check is all that is wanted; returns the exit code."""
+    changed = differences(fresh, committed, trees)
+    if check:
+        for path in changed:
+            print(f"stale: {committed / path}; run make gen and commit what it writes")
+        return 1 if changed else 0
+    take_over(fresh, committed, changed)
+    print(f"{len(changed)} generated files changed in {committed}")
+    return 0
+
+
 def main() -> int:
     """Returns the exit code of the process."""
     parser = argparse.ArgumentParser(description="Generate gen/ from the contract.")
@@ -124,15 +136,7 @@ def main() -> int:
     if not check:
         validate_proto.write(Path.cwd())
     with tempfile.TemporaryDirectory() as folder:
-        fresh = generate(Path(folder))
-        changed = differences(fresh, _TARGET)
-        if check:
-            for path in changed:
-                print(f"stale: {_TARGET / path}; run make gen and commit what it writes")
-            return 1 if changed else 0
-        take_over(fresh, _TARGET, changed)
-    print(f"{len(changed)} generated files changed")
-    return 0
+        return settle(generate(Path(folder)), _TARGET, check=check)
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import google.rpc
 
 from tools import node
-from tools.generate import differences, take_over
+from tools.generate import settle
 from tools.toolchain import must
 
 TARGET = Path("gen/typescript")
@@ -71,15 +71,7 @@ def main() -> int:
         print(f"WARNING: {TARGET} IS NOT {doing}: {lacking}")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        fresh = generate(Path(folder))
-        changed = differences(fresh, TARGET, _TREES)
-        if check:
-            for path in changed:
-                print(f"stale: {PurePosixPath(TARGET / path)}; run make gen and commit what it writes")
-            return 1 if changed else 0
-        take_over(fresh, TARGET, changed)
-    print(f"{len(changed)} generated files changed in {TARGET}")
-    return 0
+        return settle(generate(Path(folder)), TARGET, _TREES, check=check)
 
 
 if __name__ == "__main__":

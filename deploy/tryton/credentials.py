@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from gladhand.security.private_files import write_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,4 @@ class Credentials:
 
     def save(self, path: Path) -> None:
         """Write with mode 0600 from the first byte on, replacing an earlier file in one step."""
-        partial = path.with_name(path.name + ".new")
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file, indent=1)
-        partial.replace(path)
+        write_private(path.parent, {path.name: json.dumps(asdict(self), indent=1).encode()})

@@ -235,10 +235,3 @@ PRODUCTS: Final = (
 def delivery_places() -> dict[str, Place]:
     """All delivery places by code, e.g. ``C1002-D2``."""
     return {place.code: place for customer in CUSTOMERS for place in customer.deliveries}
-
-
-def places_on_track(track: int) -> tuple[Place, ...]:
-    """The warehouse that a track starts at, then its delivery places, in driving order."""
-    starts = [w.place for w in WAREHOUSES if w.place.track == track or track in w.also_starts]
-    served = [place for place in delivery_places().values() if place.track == track]
-    return (*starts, *sorted(served, key=lambda place: place.point or 0))

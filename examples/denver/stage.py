@@ -24,7 +24,8 @@ from gladhand.cli.mesh.state import MeshState
 from gladhand.client import channel
 from gladhand.clock import SystemClock
 from gladhand.security.authentication import AUTHORIZATION
-from gladhand.security.signing import ISSUER, Grant, SigningKey
+from gladhand.security.names import ISSUER
+from gladhand.security.signing import Grant, SigningKey
 from logistics.dispatch.v1 import dispatch_service_pb2, dispatch_service_pb2_grpc
 
 _HTTP_S = 20.0

@@ -14,7 +14,7 @@ from typing import Any, cast
 from nats import errors as nats_errors
 from nats.aio.client import Client
 
-from gladhand.bus.credentials import Credentials
+from gladhand.bus.credentials import NatsCredentials
 from gladhand.bus.permissions import inbox_of
 from gladhand.bus.refusals import MeshClient
 from gladhand.errors import SettingsError, StartRefused
@@ -51,7 +51,7 @@ async def connect(settings: ConnectionSettings) -> Client:
     Raises StartRefused where no server answers in time or the credentials are refused, SettingsError where credentials
     or certificates cannot be read.
     """
-    credentials = Credentials.read(settings.credentials) if settings.credentials is not None else None
+    credentials = NatsCredentials.read(settings.credentials) if settings.credentials is not None else None
     secured = _secured(settings, credentials)
     connection = MeshClient(credentials.identity if credentials is not None else settings.name)
     seen: list[Exception] = []
@@ -102,7 +102,7 @@ async def connect(settings: ConnectionSettings) -> Client:
     return connection
 
 
-def _secured(settings: ConnectionSettings, credentials: Credentials | None) -> dict[str, Any]:
+def _secured(settings: ConnectionSettings, credentials: NatsCredentials | None) -> dict[str, Any]:
     """What the client needs to prove itself, and to have the server do so."""
     options: dict[str, Any] = {}
     if credentials is not None:

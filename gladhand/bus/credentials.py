@@ -6,7 +6,6 @@ knows the public half only.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from typing import Self
 import nkeys
 
 from gladhand.errors import SettingsError
+from gladhand.security.private_files import write_private
 
-__all__ = ["SUFFIX", "Credentials", "issue"]
+__all__ = ["SUFFIX", "NatsCredentials", "issue"]
 
 SUFFIX = ".nk"
 _SEED = re.compile(r"SU[A-Z2-7]{56}\Z")
@@ -25,7 +25,7 @@ _SEED_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class NatsCredentials:
     """An identity and what proves it."""
 
     identity: str
@@ -56,22 +56,12 @@ class Credentials:
         return key.decode()
 
 
-def issue(folder: Path, identity: str) -> Credentials:
+def issue(folder: Path, identity: str) -> NatsCredentials:
     """Return the identity's credentials in a folder, made where there are none. Raises OSError, SettingsError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     file = folder / f"{identity}{SUFFIX}"
     if not file.exists():
         seed: bytes = nkeys.encode_seed(secrets.token_bytes(_SEED_BYTES), nkeys.PREFIX_BYTE_USER)
-        place(file, seed.decode() + "\n")
-    return Credentials.read(file)
-
-
-def place(file: Path, text: str) -> None:
-    """Write a file that its owner alone may read, in one step: nobody ever sees half of it."""
-    partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.new")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    partial.replace(file)
+        write_private(folder, {file.name: seed + b"\n"})
+    return NatsCredentials.read(file)

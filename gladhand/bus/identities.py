@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from google.protobuf.descriptor import Descriptor
-
 from gladhand.bus.permissions import API, BusPolicy, Consumer, Rights, rights_of
 from gladhand.errors import InvalidArgument
-from logistics.contract.v1 import event_pb2
+from gladhand.security.names import OPERATOR
 
-__all__ = ["OPERATOR", "SETUP", "operator", "readable", "reader", "rights_of_all", "setup"]
+__all__ = ["SETUP", "operator", "readable", "reader", "rights_of_all", "setup"]
 
 SETUP = "mesh_setup"
-OPERATOR = "operator"
 
 _OBSERVED = ("telemetry", "observation")
 """What is no aggregate's event and may be read all the same."""
@@ -43,10 +40,9 @@ def operator(streams: Mapping[str, Sequence[str]]) -> BusPolicy:
     )
 
 
-def readable(envelopes: Iterable[Descriptor]) -> dict[str, str]:
+def readable(aggregates: Iterable[str]) -> dict[str, str]:
     """Return what a reader may be given, each by its name with its subjects: every aggregate, and what is observed."""
-    names = [each.GetOptions().Extensions[event_pb2.envelope].aggregate for each in envelopes]
-    return {name: f"logistics.{name}.>" for name in (*names, *_OBSERVED)}
+    return {name: f"logistics.{name}.>" for name in (*aggregates, *_OBSERVED)}
 
 
 def reader(

@@ -17,6 +17,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from gladhand.bus.deadletters import REDRIVE_STREAM, redrive_subject
 from gladhand.bus.subjects import covers, overlap
 from gladhand.errors import ContractError
+from gladhand.security.names import is_identity
 from logistics.contract.v1 import service_pb2
 
 __all__ = ["Answers", "BusPolicy", "Consumer", "Grant", "Rights", "policies_of", "rights_of"]
@@ -26,7 +27,6 @@ API_WITHIN = "mesh.api"
 """How requests to JetStream are called inside the account of an identity; clients go on calling them `API`."""
 
 CLOCK = "CLOCK"
-_IDENTITY = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 _REGISTERED = ("REGISTRY.{identity}.>", "CONTRACTS")
@@ -115,7 +115,7 @@ def _policy_of(service: ServiceDescriptor, known: Mapping[str, str]) -> BusPolic
     if not options.HasExtension(service_pb2.service):
         raise ContractError(f"{service.full_name} lacks option (logistics.contract.v1.service)")
     declared = options.Extensions[service_pb2.service]
-    if not _IDENTITY.match(declared.identity):
+    if not is_identity(declared.identity):
         raise ContractError(f"{service.full_name}: {declared.identity!r} is no identity: use a-z, 0-9 and _")
 
     def filled(values: Iterable[str]) -> tuple[str, ...]:

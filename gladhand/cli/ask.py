@@ -10,7 +10,7 @@ from gladhand.cli.failure import Exit, Failure
 from gladhand.cli.words import purchase_order, sale
 from gladhand.client import call, channel
 from gladhand.errors import NotFound
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from logistics.load.v1.load_pb2 import Load
 from logistics.orchestrator.v1 import orchestrator_service_pb2 as api
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as rpc
@@ -100,7 +100,7 @@ class Orchestrator:
 
 
 @asynccontextmanager
-async def orchestrator(target: str, credentials: Credentials | None) -> AsyncIterator[Orchestrator]:
+async def orchestrator(target: str, credentials: TlsCredentials | None) -> AsyncIterator[Orchestrator]:
     """A client of the orchestrator at `target`; None is for a mesh without TLS."""
     async with channel(target, api.DESCRIPTOR, credentials=credentials) as opened:
         yield Orchestrator(rpc.OrchestratorServiceStub(opened))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gladhand.cli.failure import told_plainly
-from gladhand.cli.home import VARIABLE, Home
+from gladhand.cli.home import Home
+from gladhand.cli.options import AsJson, Where
 
 if TYPE_CHECKING:
     from gladhand.cli.mesh.identity import Identity
@@ -23,12 +24,6 @@ _RELOAD_S: Final = 1.0
 app = typer.Typer(no_args_is_help=True, help="The bus: who may read what of the mesh's events.")
 credentials_app = typer.Typer(no_args_is_help=True, help="Credentials of readers: other teams' consumers of events.")
 app.add_typer(credentials_app, name="credentials")
-
-Where = Annotated[
-    Path | None,
-    typer.Option("--home", envvar=VARIABLE, show_default=".gladhand of the clone", help="Directory of the mesh."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 @credentials_app.command(

@@ -6,28 +6,13 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
+from gladhand.cli.mesh.declared import ENVELOPES
 from gladhand.masking import masked
 from logistics.erp.v1 import WatchSalesResponse
-from logistics.exception.v1 import ExceptionEvent, HoldEvent
 from logistics.fleet.v1 import VehiclePosition, VehicleSample
-from logistics.invoice.v1 import InvoiceEvent
-from logistics.load.v1 import DeliveryEvent, LoadEvent
-from logistics.order.v1 import OrderEvent
-from logistics.pod.v1 import PodEvent
-from logistics.process.v1 import FulfilmentEvent, WaveEvent
+from logistics.load.v1 import DeliveryEvent
 
-_BY_KIND: Final[dict[str, type[Message]]] = {
-    "order": OrderEvent,
-    "load": LoadEvent,
-    "pod": PodEvent,
-    "invoice": InvoiceEvent,
-    "exception": ExceptionEvent,
-    "hold": HoldEvent,
-    "fulfilment": FulfilmentEvent,
-    "wave": WaveEvent,
-    "observation": DeliveryEvent,
-    "telemetry": VehicleSample,
-}
+_BY_KIND: Final[dict[str, type[Message]]] = {**ENVELOPES, "observation": DeliveryEvent, "telemetry": VehicleSample}
 
 
 def kind_of(subject: str) -> type[Message] | None:

@@ -15,6 +15,7 @@ from gladhand.bus.jetstream import JetStreamBus
 from gladhand.bus.warp import MeshClock
 from gladhand.cli import journey, traffic, words
 from gladhand.cli.mesh import certificates
+from gladhand.cli.mesh.declared import IDENTITIES
 from gladhand.cli.mesh.probe import answers_http, serves_grpc
 from gladhand.cli.mesh.state import Condition, MeshState, ProcessState
 from gladhand.cli.output import as_dict, print_json, screen, table
@@ -23,13 +24,12 @@ from logistics.load.v1.load_pb2 import Load, Stop
 from logistics.orchestrator.v1.orchestrator_service_pb2 import HistoryEntry
 from logistics.order.v1.order_pb2 import Order, OrderLine
 
-_GRPC = ("fleet_gateway", "erp_gateway", "orchestrator", "edge_gateway")
 _WELL = {Condition.READY, Condition.DONE}
 
 
 async def show_status(mesh: MeshState, as_json: bool) -> bool:
     """Show the mesh and ask each process whether it is well; whether all are."""
-    asked = {name: serves_grpc(mesh.target(name), name, mesh.secure) for name in _GRPC if name in mesh.processes}
+    asked = {name: serves_grpc(mesh.target(name), name, mesh.secure) for name in IDENTITIES if name in mesh.processes}
     erp = asyncio.to_thread(answers_http, mesh.url("tryton") + "/", mesh.secure)
     ending = certificates.ends(mesh)
     *answers, erp_answers = await asyncio.gather(*asked.values(), erp)

@@ -6,23 +6,23 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gladhand.cli.bus import app as bus_app
 from gladhand.cli.contracts import app as contracts_app
-from gladhand.cli.failure import INTERRUPTED, Exit, Failure, no_mesh, told_by_child, told_plainly
-from gladhand.cli.home import VARIABLE, Home, clone_root
+from gladhand.cli.dead_letters import app as letters_app
+from gladhand.cli.failure import INTERRUPTED, Exit, Failure, told_by_child, told_plainly
+from gladhand.cli.home import Home, clone_root
+from gladhand.cli.loads import app as loads_app
+from gladhand.cli.options import AsJson, OrderName, Where
+from gladhand.cli.orders import app as orders_app
+from gladhand.cli.running import asked, running_mesh
 from gladhand.cli.tokens import app as tokens_app
 
 if TYPE_CHECKING:
     from gladhand.cli.ask import Orchestrator
-    from gladhand.cli.mesh.state import MeshState
-
-T = TypeVar("T")
 
 _EXITS = "Exit codes: 0 done, 1 failed or not all well, 2 wrong usage, 3 no mesh runs, 4 not found."
 
@@ -36,61 +36,12 @@ app = typer.Typer(
     help="Couples an ERP and a fleet on this machine, and shows what goes on between them.",
     epilog=f"Begin with: gladhand demo. Every command takes --help; those that show something take --json. {_EXITS}",
 )
-orders_app = typer.Typer(no_args_is_help=True, help="Orders as the orchestrator knows them.")
-loads_app = typer.Typer(no_args_is_help=True, help="Loads: what a vehicle carries out, stop by stop.")
-letters_app = typer.Typer(no_args_is_help=True, help="Messages that no attempt could handle: look, fix, replay.")
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(bus_app, name="bus")
 app.add_typer(tokens_app, name="token")
-
-Where = Annotated[
-    Path | None,
-    typer.Option("--home", envvar=VARIABLE, show_default=".gladhand of the clone", help="Directory of the mesh."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")]
-
-
-def _filled(name: str) -> str:
-    if not name.strip():
-        raise typer.BadParameter("it is empty; give an order id, sale number, reference or invoice number")
-    return name
-
-
-OrderName = Annotated[
-    str,
-    typer.Argument(
-        metavar="ORDER",
-        help="Order id, ERP sale number, customer's reference or invoice number.",
-        callback=_filled,
-    ),
-]
-
-
-def _mesh(home: Path | None) -> MeshState:
-    from gladhand.cli.mesh.start import current
-
-    mesh = current(Home.chosen(home))
-    if mesh is None:
-        raise no_mesh()
-    return mesh
-
-
-def _asked(home: Path | None, question: Callable[[Orchestrator], Awaitable[T]]) -> T:
-    """Ask the orchestrator of the running mesh."""
-    from gladhand.cli.ask import orchestrator
-    from gladhand.cli.mesh.certificates import operator
-
-    mesh = _mesh(home)
-
-    async def ask() -> T:
-        async with orchestrator(mesh.target("orchestrator"), operator(mesh)) as client:
-            return await question(client)
-
-    return asyncio.run(ask())
 
 
 @app.command(epilog="Examples: gladhand up --detach; gladhand up (Ctrl-C drains and stops).")
@@ -142,7 +93,7 @@ def status(home: Where = None, as_json: AsJson = False) -> None:
     """Show each process, its address and health, the mesh's clock and the log."""
     from gladhand.cli.look import show_status
 
-    if not asyncio.run(show_status(_mesh(home), as_json)):
+    if not asyncio.run(show_status(running_mesh(home), as_json)):
         raise typer.Exit(Exit.FAILED)
 
 
@@ -185,101 +136,7 @@ def trace(name: OrderName, home: Where = None, as_json: AsJson = False) -> None:
         order = await client.order(name)
         show_journey(order, await client.journey(order.order_id), as_json)
 
-    _asked(home, ask)
-
-
-@orders_app.command(
-    "list", epilog="Examples: gladhand orders list --state REJECTED; gladhand orders list -n 200 --json"
-)
-@told_plainly
-def orders_list(
-    home: Where = None,
-    limit: Limit = 50,
-    state: Annotated[str, typer.Option(help="Only this state, for example INVOICED.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """List orders, newest first."""
-    from gladhand.cli.look import show_orders
-    from logistics.order.v1.order_pb2 import OrderState
-
-    wanted = f"ORDER_STATE_{state.upper()}"
-    if state and wanted not in dict(OrderState.items()):
-        known = ", ".join(name.removeprefix("ORDER_STATE_") for name in OrderState.keys()[1:])
-        raise typer.BadParameter(f"no state {state!r}; states: {known}", param_hint="--state")
-    states = [OrderState.Value(wanted)] if state else []
-    show_orders(_asked(home, lambda client: client.orders(limit=limit, states=states)), as_json)
-
-
-@orders_app.command("show")
-@told_plainly
-def orders_show(name: OrderName, home: Where = None, as_json: AsJson = False) -> None:
-    """Show one order with its lines and quantities."""
-    from gladhand.cli.look import show_order
-
-    show_order(_asked(home, lambda client: client.order(name)), as_json)
-
-
-@loads_app.command("list")
-@told_plainly
-def loads_list(home: Where = None, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """List loads, newest first."""
-    from gladhand.cli.look import show_loads
-
-    show_loads(_asked(home, lambda client: client.loads(limit=limit)), as_json)
-
-
-@loads_app.command("show")
-@told_plainly
-def loads_show(
-    load: Annotated[str, typer.Argument(help="Load id, or how it begins or ends.")],
-    home: Where = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show one load with its stops and times."""
-    from gladhand.cli.look import show_load
-
-    show_load(_asked(home, lambda client: client.load(load)), as_json)
-
-
-@letters_app.command("list")
-@told_plainly
-def letters_list(
-    home: Where = None,
-    consumer: Annotated[str, typer.Option(help="Only letters of this consumer.")] = "",
-    limit: Limit = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List dead letters, newest first."""
-    from gladhand.cli import letters
-
-    asyncio.run(letters.show_all(_mesh(home).bus(), consumer or None, limit, as_json))
-
-
-@letters_app.command("show")
-@told_plainly
-def letters_show(
-    letter: Annotated[int, typer.Argument(help="Number of the letter.")],
-    home: Where = None,
-    as_json: AsJson = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Add the message as it is, personal data and all.")] = False,
-) -> None:
-    """Show one dead letter with its message, what is personal blotted out."""
-    from gladhand.cli import letters
-
-    asyncio.run(letters.show_one(_mesh(home).bus(), letter, as_json, raw))
-
-
-@letters_app.command("replay", epilog="Examples: gladhand dead-letters replay 3; gladhand dead-letters replay 3 4 5")
-@told_plainly
-def letters_replay(
-    numbers: Annotated[list[int], typer.Argument(metavar="LETTER...", help="Numbers of the letters.")],
-    home: Where = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send letters back to the consumer that failed, and to nobody else."""
-    from gladhand.cli import letters
-
-    asyncio.run(letters.replay(_mesh(home).bus(), numbers, as_json))
+    asked(home, ask)
 
 
 @app.command(epilog="Examples: gladhand logs -f; gladhand logs orchestrator -n 200")
@@ -306,7 +163,7 @@ def logs(
 def where(home: Where = None) -> None:
     """Print the directory and addresses of the mesh, for scripts."""
     place = Home.chosen(home)
-    mesh = _mesh(home)
+    mesh = running_mesh(home)
     print(json.dumps({"home": str(place.root), "nats_url": mesh.nats_url, "ports": mesh.ports}))
 
 

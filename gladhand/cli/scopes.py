@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from gladhand.cli.mesh.declared import SERVICES
 from gladhand.policy import read_contracts
 from gladhand.security.identities import beside
-from logistics.orchestrator.v1 import orchestrator_service_pb2
 
 
 def every_scope() -> frozenset[str]:
-    """Return each scope that some method asks for."""
-    services = beside([*(each.full_name for each in orchestrator_service_pb2.DESCRIPTOR.services_by_name.values())])
+    """Return each scope that some method asks for, be it of a service that every process has."""
+    services = beside(service.full_name for service in SERVICES)
     return frozenset(scope for method in read_contracts(services).values() for scope in method.scopes)

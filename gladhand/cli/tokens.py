@@ -6,25 +6,19 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gladhand.cli.failure import Exit, Failure, told_plainly
-from gladhand.cli.home import VARIABLE, Home
+from gladhand.cli.home import Home
+from gladhand.cli.options import AsJson, Where
 
 if TYPE_CHECKING:
     from gladhand.security.principal import Party
     from gladhand.security.signing import SigningKey
 
 app = typer.Typer(no_args_is_help=True, help="Tokens: who may call what, for how long, and whose objects it may see.")
-
-Where = Annotated[
-    Path | None,
-    typer.Option("--home", envvar=VARIABLE, show_default=".gladhand of the clone", help="Directory of the mesh."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _TTL = re.compile(r"(\d{1,6})([smhd])").fullmatch
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -61,7 +55,8 @@ def create(
     """Print a signed token. Whoever has it may do what it says until it expires: hand it on like a password."""
     from gladhand.cli.output import print_json
     from gladhand.clock import SystemClock
-    from gladhand.security.signing import ISSUER, Grant
+    from gladhand.security.names import ISSUER
+    from gladhand.security.signing import Grant
 
     grant = Grant(
         subject=_subject(subject),
@@ -144,7 +139,7 @@ def _verdict(token: str, home: Home) -> str:
     """Return what is wrong with a token in one line, empty where nothing is. Raises Failure where no keys are there."""
     from gladhand.errors import Unauthenticated
     from gladhand.security.jwks import KeySetError, read_keys
-    from gladhand.security.signing import ISSUER
+    from gladhand.security.names import ISSUER
     from gladhand.security.tokens import judge, principal_of, unverified_header
 
     try:

@@ -10,7 +10,7 @@ from rich.table import Table
 from gladhand.cli.output import table
 from gladhand.client import call, channel
 from gladhand.errors import GladhandError
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from logistics.server.v1 import server_service_pb2 as api
 from logistics.server.v1 import server_service_pb2_grpc as rpc
 
@@ -19,13 +19,13 @@ _COLUMNS = ("from", "to", "calls pass", "#under way", "#answered", "#failed", "#
 _ABSENT = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 
 
-async def ask(targets: Mapping[str, str], own: Credentials | None) -> dict[str, api.GetServerStatusResponse]:
+async def ask(targets: Mapping[str, str], own: TlsCredentials | None) -> dict[str, api.GetServerStatusResponse]:
     """Return what the server at each target tells of itself, by name; without those that do not answer."""
     answers = await asyncio.gather(*(_ask(target, own) for target in targets.values()))
     return {name: answer for name, answer in zip(targets, answers, strict=True) if answer is not None}
 
 
-async def _ask(target: str, own: Credentials | None) -> api.GetServerStatusResponse | None:
+async def _ask(target: str, own: TlsCredentials | None) -> api.GetServerStatusResponse | None:
     try:
         async with channel(target, api.DESCRIPTOR, credentials=own) as opened:
             stub = rpc.ServerServiceStub(opened)

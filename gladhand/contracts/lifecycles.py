@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescriptor
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from gladhand.contracts.model import read
 from gladhand.lifecycle import Lifecycle, lifecycle_of
-from logistics.contract.v1 import lifecycle_pb2
 
 __all__ = ["lifecycles"]
 
 
 def lifecycles(files: Iterable[FileDescriptor]) -> list[Lifecycle]:
     """Return the lifecycles of the files' enums, nested ones too, by full name. Raises LifecycleError."""
-    found = [lifecycle_of(enum) for file in files for enum in _enums(file) if _declares(enum)]
-    return sorted(found, key=lambda table: table.enum)
-
-
-def _declares(enum: EnumDescriptor) -> bool:
-    return enum.GetOptions().HasExtension(lifecycle_pb2.lifecycle)
-
-
-def _enums(file: FileDescriptor) -> Iterator[EnumDescriptor]:
-    yield from file.enum_types_by_name.values()
-    for message in file.message_types_by_name.values():
-        yield from _nested(message)
-
-
-def _nested(message: Descriptor) -> Iterator[EnumDescriptor]:
-    yield from message.enum_types
-    for inner in message.nested_types:
-        yield from _nested(inner)
+    known = {file.name: file for file in files}
+    contract = read(FileDescriptorProto.FromString(file.serialized_pb) for file in known.values())
+    declared = sorted(enum.name for enum in contract.enums.values() if enum.lifecycle is not None)
+    return [lifecycle_of(known[contract.enums[name].place.file].pool.FindEnumTypeByName(name)) for name in declared]

@@ -8,8 +8,6 @@ that is not of the contract itself: the rules of protovalidate and Google's type
 from __future__ import annotations
 
 import hashlib
-import importlib
-import pkgutil
 import zlib
 from collections.abc import Iterable
 from functools import cache
@@ -17,8 +15,8 @@ from functools import cache
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 
-import logistics
 from gladhand.bus.port import Damaged
+from gladhand.contracts.installed import files
 
 __all__ = ["digest_of", "normal", "own_image", "packed", "unpacked"]
 
@@ -28,20 +26,16 @@ _OURS = "logistics/"
 @cache
 def own_image() -> FileDescriptorSet:
     """Return the contract that this process was built with, all of it and not only what it has imported so far."""
-    modules = pkgutil.walk_packages(logistics.__path__, "logistics.")
-    names = [module.name for module in modules if module.name.endswith("_pb2")]
-    return normal(
-        FileDescriptorProto.FromString(importlib.import_module(name).DESCRIPTOR.serialized_pb) for name in names
-    )
+    return normal(FileDescriptorProto.FromString(file.serialized_pb) for file in files())
 
 
-def normal(files: Iterable[FileDescriptorProto], *, with_positions: bool = False) -> FileDescriptorSet:
+def normal(given: Iterable[FileDescriptorProto], *, with_positions: bool = False) -> FileDescriptorSet:
     """Return the contract's own files in the form that is hashed, stored and compared.
 
     `with_positions` keeps the places in the sources, for messages to people; such an image has another digest.
     """
     image = FileDescriptorSet()
-    for file in files:
+    for file in given:
         if file.name.startswith(_OURS):
             _strip(image.file.add(), file)
             if not with_positions:

@@ -6,8 +6,7 @@ files 0600; each file is replaced in one step. Other files of the folder are let
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -15,8 +14,9 @@ from typing import Self
 from gladhand.errors import StartRefused
 from gladhand.security.certificates import KeyPair, authority_name, due, identity_of, issue, make_authority
 from gladhand.security.names import TRUST_DOMAIN
+from gladhand.security.private_files import private_folder, write_private
 
-__all__ = ["Authority", "private_folder", "write_private"]
+__all__ = ["Authority"]
 
 _CERTIFICATE, _KEY, _TRUST = "cert.pem", "key.pem", "ca.pem"
 
@@ -75,40 +75,6 @@ class Authority:
         except Exception:  # noqa: BLE001 - whatever is wrong with a leaf, a new one is the remedy
             return False
         return identity_of(pair.certificate, self._trust_domain) == identity and not due(pair.certificate, now)
-
-
-def private_folder(folder: Path) -> None:
-    """Make a folder for this user alone. Raises StartRefused where it exists and others may look into it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-    except OSError as error:
-        raise StartRefused(f"{folder} cannot be made a folder for keys: {error.strerror}") from error
-    if found.st_uid != os.getuid():
-        raise StartRefused(f"{folder} belongs to another user; move it away, a new one is made at the next start")
-    if found.st_mode & 0o077:
-        raise StartRefused(
-            f"{folder} is open to other users (mode {found.st_mode & 0o777:04o}): `chmod 700 {folder}`, or where "
-            "somebody may have read the keys in it remove it, a new one is made at the next start"
-        )
-
-
-def write_private(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Replace files, each in one step and in this order; nobody but this user can read them at any moment.
-
-    All are on the disk before the first is replaced, so that a reader finds old and new together for no longer than
-    it must. Raises OSError.
-    """
-    partial = {name: folder / f".{name}.{os.getpid()}" for name in contents}
-    for name, content in contents.items():
-        partial[name].unlink(missing_ok=True)
-        descriptor = os.open(partial[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-    for name, file in partial.items():
-        file.replace(folder / name)
 
 
 def _read_authority(folder: Path, trust_domain: str) -> KeyPair | None:

@@ -14,7 +14,7 @@ from gladhand.errors import StartRefused
 from gladhand.security.folder import Material, TlsFolder
 from gladhand.security.names import host_name
 
-__all__ = ["Credentials", "channel_credentials"]
+__all__ = ["TlsCredentials", "channel_credentials"]
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ RELOAD_S = 5.0
 """Seconds between two looks at the folder, where nothing asks before each handshake."""
 
 
-class Credentials:
+class TlsCredentials:
     """The certificate of a process, its key, and whom it trusts."""
 
     def __init__(self, folder: TlsFolder) -> None:

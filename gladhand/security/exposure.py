@@ -6,7 +6,7 @@ import ipaddress
 import logging
 
 from gladhand.errors import StartRefused
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.settings import Settings
 
@@ -15,7 +15,7 @@ __all__ = ["credentials_of", "is_loopback", "require_loopback"]
 _log = logging.getLogger(__name__)
 
 
-def credentials_of(settings: Settings) -> Credentials | None:
+def credentials_of(settings: Settings) -> TlsCredentials | None:
     """What the process proves itself with; None where it goes without TLS, as its settings ask for.
 
     Raises StartRefused where they ask for neither or for both, or want it without TLS beyond loopback.
@@ -23,7 +23,7 @@ def credentials_of(settings: Settings) -> Credentials | None:
     if settings.tls_dir is not None:
         if settings.insecure:
             raise StartRefused("GLADHAND_TLS_DIR and GLADHAND_INSECURE contradict each other; unset one of them")
-        return Credentials(TlsFolder(settings.tls_dir, settings.trust_domain))
+        return TlsCredentials(TlsFolder(settings.tls_dir, settings.trust_domain))
     if not settings.insecure:
         raise StartRefused(
             "it would listen without TLS; set GLADHAND_TLS_DIR to a folder with cert.pem, key.pem and ca.pem "

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 
 import grpc
@@ -110,7 +111,7 @@ def _anybody(settings: Settings, *, certified: bool) -> Principal | None:
     return ANYBODY
 
 
-def _today() -> Any:
+def _today() -> date:
     return SystemClock().now().date()
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Final
 
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import Default
 
+from gladhand.contracts.installed import files_with_services
 from gladhand.security.names import OPERATOR, TRUST_DOMAIN, spiffe_uri
 from gladhand.security.principal import Principal, Proof
 from logistics.contract.v1 import service_pb2
 from logistics.contract.v1.method_pb2 import AUDIENCE_INTERNAL
 
 __all__ = ["beside", "by_spiffe_id"]
-
-_SERVICES: Final = "*_service_pb2.py"
 
 
 def by_spiffe_id(services: Iterable[ServiceDescriptor], trust_domain: str = TRUST_DOMAIN) -> Mapping[bytes, Principal]:
@@ -49,18 +45,7 @@ def beside(served: Iterable[str]) -> list[ServiceDescriptor]:
     found: dict[str, ServiceDescriptor] = {}
     for name in served:
         own: ServiceDescriptor = Default().FindServiceByName(name)
-        for file in (own.file, *_files_beside(own.file.name)):
+        root, nested, _ = own.file.name.partition("/")
+        for file in (own.file, *(files_with_services(root) if nested else ())):
             found |= {service.full_name: service for service in file.services_by_name.values()}
     return list(found.values())
-
-
-def _files_beside(proto: str) -> Iterable[FileDescriptor]:
-    """Return the files with services in the Python package that holds a proto's generated code."""
-    root, nested, _ = proto.partition("/")
-    if not nested:
-        return
-    package = importlib.import_module(root)
-    for folder in map(Path, package.__path__):
-        for path in sorted(folder.rglob(_SERVICES)):
-            dotted = ".".join((root, *path.relative_to(folder).with_suffix("").parts))
-            yield importlib.import_module(dotted).DESCRIPTOR

@@ -1,4 +1,4 @@
-"""How an identity is written: as the URI of a certificate and as the host name that a client demands (pure)."""
+"""What identities and issuers are called: the URI of a certificate, the host name that a client demands (pure)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["OPERATOR", "TRUST_DOMAIN", "host_name", "identity_in", "is_identity", "spiffe_uri"]
+__all__ = ["ISSUER", "OPERATOR", "TRUST_DOMAIN", "host_name", "identity_in", "is_identity", "spiffe_uri"]
 
 TRUST_DOMAIN: Final = "gladhand.local"
 """The trust domain where none is set."""
 
 OPERATOR: Final = "operator"
 """The identity of the command line. The identities of services are declared in the contract."""
+
+ISSUER: Final = "gladhand"
+"""The `iss` of the tokens of a mesh that issues its own, and the one that is trusted where nothing else is set."""
 
 is_identity = re.compile(r"[a-z][a-z0-9_]{0,62}").fullmatch
 """Whether a text may be an identity (ServicePolicy.identity)."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from gladhand.security.credentials import RELOAD_S, Credentials, channel_credentials
+from gladhand.security.credentials import RELOAD_S, TlsCredentials, channel_credentials
 
 __all__ = ["Newest", "renewing_channel"]
 
@@ -28,7 +28,7 @@ Newest = Callable[[], grpc.aio.Channel]
 
 
 @asynccontextmanager
-async def renewing_channel(credentials: Credentials, opening: Open) -> AsyncIterator[Newest]:
+async def renewing_channel(credentials: TlsCredentials, opening: Open) -> AsyncIterator[Newest]:
     """Hold a channel with the newest certificate of the process; `opening` makes one.
 
     When the certificate is replaced, new calls go to a new channel, and the old one is closed once its calls have

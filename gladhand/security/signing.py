@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,11 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
 from gladhand.errors import StartRefused
 from gladhand.ids import new_id
 from gladhand.security.principal import Party
+from gladhand.security.private_files import write_private
 
-__all__ = ["ISSUER", "KEY_SET", "Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
-
-ISSUER: Final = "gladhand"
-"""The `iss` of the tokens of a mesh that issues its own, and the one that is trusted where nothing else is set."""
+__all__ = ["KEY_SET", "Grant", "SigningKey", "ensure_signing_key", "rotate_signing_key"]
 
 KEY_SET: Final = "jwks.json"
 _KEY: Final = "key.pem"
@@ -118,8 +115,8 @@ def _put_in_force(folder: Path, made: Ed25519PrivateKey) -> SigningKey:
     signing = SigningKey(made)
     # First the key set: no token is signed with a key that nobody can verify.
     entries = [signing.public_entry(), *_published(folder / KEY_SET)][:_MOST_KEYS]
-    _write(folder / KEY_SET, json.dumps({"keys": entries}, indent=2).encode() + b"\n")
-    _write(folder / _KEY, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(folder, {KEY_SET: json.dumps({"keys": entries}, indent=2).encode() + b"\n"})
+    write_private(folder, {_KEY: made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())})
     return signing
 
 
@@ -153,17 +150,3 @@ def _held(folder: Path) -> Iterator[None]:
     with os.fdopen(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file in one step: whoever reads it meanwhile finds the old one or the new one, whole."""
-    number, name = tempfile.mkstemp(dir=path.parent)  # with mode 0600
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -11,7 +11,7 @@ from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.mesh import consuming, joined
 from gladhand.passage import opened
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.server import ServiceProcess
 from logistics.erp.v1 import erp_gateway_service_pb2_grpc as erp_grpc
 from logistics.orchestrator.v1 import orchestrator_service_pb2
@@ -28,7 +28,7 @@ from services.erp_gateway.watcher import CursorStore, SalesWatcher
 
 
 @asynccontextmanager
-async def _adapter(settings: ErpSettings, own: Credentials | None) -> AsyncIterator[TrytonAdapter]:
+async def _adapter(settings: ErpSettings, own: TlsCredentials | None) -> AsyncIterator[TrytonAdapter]:
     login = TrytonLogin(
         base_url=str(settings.tryton_url).rstrip("/"),
         database=settings.tryton_database,

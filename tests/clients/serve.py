@@ -15,7 +15,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from gladhand.bus.identities import OPERATOR, SETUP
+from gladhand.bus.identities import SETUP
 from gladhand.cli.home import Home
 from gladhand.cli.mesh import certificates
 from gladhand.cli.mesh.access import Access
@@ -23,7 +23,8 @@ from gladhand.cli.mesh.engine import set_up
 from gladhand.clock import SystemClock
 from gladhand.nats_server import NatsServer
 from gladhand.readiness import read_ready
-from gladhand.security.signing import ISSUER, Grant, SigningKey, ensure_signing_key
+from gladhand.security.names import ISSUER, OPERATOR
+from gladhand.security.signing import Grant, SigningKey, ensure_signing_key
 from gladhand.server import ServiceProcess
 from gladhand.settings import LogLevel
 from services.orchestrator.main import build

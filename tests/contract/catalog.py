@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from functools import cache
 
@@ -15,16 +13,14 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
 )
 
-import logistics
-from logistics.contract.v1 import envelope, lifecycle
+from gladhand.contracts import installed
+from logistics.contract.v1 import envelope
 
 
 @cache
 def files() -> tuple[FileDescriptor, ...]:
     """Every file of the contract."""
-    modules = pkgutil.walk_packages(logistics.__path__, "logistics.")
-    names = sorted(module.name for module in modules if module.name.endswith("_pb2"))
-    return tuple(importlib.import_module(name).DESCRIPTOR for name in names)
+    return tuple(installed.files())
 
 
 def _nested(message: Descriptor) -> Iterator[Descriptor]:
@@ -61,8 +57,3 @@ def envelopes() -> list[Descriptor]:
 def bodies(message: Descriptor) -> list[FieldDescriptor]:
     """The fields of an envelope's `body`."""
     return list(message.oneofs_by_name["body"].fields)
-
-
-def lifecycles() -> list[EnumDescriptor]:
-    """Every enum that declares a lifecycle."""
-    return [enum for enum in enums() if enum.GetOptions().HasExtension(lifecycle)]

@@ -1,14 +1,13 @@
-"""Every event envelope has the shared fields, and every body says where it goes."""
+"""Every event envelope has the shared fields, and every routed message one envelope."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from logistics.contract.v1 import PRIORITY_UNSPECIFIED, EnvelopeRouting, EventRouting, envelope, event
+from logistics.contract.v1 import EnvelopeRouting, envelope, event
 from tests.contract import catalog
 
 # The aggregate's own id is number 2 and named after it.
@@ -30,20 +29,12 @@ SHARED = {
     16: "may_ignore",
     17: "region",
 }
-TOKEN = re.compile(r"[a-z][a-z0-9_]*")
 
 every_envelope = pytest.mark.parametrize("message", catalog.envelopes(), ids=lambda message: str(message.full_name))
 
 
 def routing_of(message: Descriptor) -> EnvelopeRouting:
     return message.GetOptions().Extensions[envelope]
-
-
-def event_of(message: Descriptor | None) -> EventRouting:
-    assert message is not None, "a body is a message"
-    options = message.GetOptions()
-    assert options.HasExtension(event), f"{message.full_name} is an event body without routing"
-    return options.Extensions[event]
 
 
 @every_envelope
@@ -53,17 +44,8 @@ def test_it_has_the_shared_fields(message: Descriptor) -> None:
 
 
 @every_envelope
-def test_its_bodies_are_routed_and_told_apart(message: Descriptor) -> None:
-    routing, bodies = routing_of(message), catalog.bodies(message)
-    assert TOKEN.fullmatch(routing.aggregate)
-    assert re.fullmatch(r"[A-Z]+", routing.stream)
-    assert bodies
-    assert min(field.number for field in bodies) >= 100
-    routes = [event_of(field.message_type) for field in bodies]
-    assert [route.token for route in routes if not TOKEN.fullmatch(route.token)] == []
-    assert [route.token for route in routes if route.priority == PRIORITY_UNSPECIFIED] == []
-    tokens = Counter(route.token for route in routes)
-    assert [token for token, times in tokens.items() if times > 1] == []
+def test_its_bodies_leave_room_for_shared_fields_to_come(message: Descriptor) -> None:
+    assert min(field.number for field in catalog.bodies(message)) >= 100
 
 
 def test_no_two_envelopes_share_an_aggregate() -> None:

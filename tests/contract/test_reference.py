@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gladhand.cli.contracts.drawing import declared
+from gladhand.contracts.lifecycles import lifecycles
 from gladhand.contracts.mermaid import page
 from logistics.contract.v1 import sensitivity
 from logistics.error.v1 import ErrorReason
@@ -49,7 +50,7 @@ def test_a_page_that_is_edited_missing_or_left_over_is_stale(pages: dict[str, st
 
 
 def test_the_lifecycles_are_what_the_command_writes(pages: dict[str, str]) -> None:
-    assert pages["lifecycles.md"] == page(declared())
+    assert pages["lifecycles.md"] == page(lifecycles(catalog.files()))
 
 
 def without_code(text: str) -> str:
@@ -117,7 +118,8 @@ def test_every_reason_is_told_with_an_example_of_its_own(contract: Contract) -> 
 
 def test_a_reason_without_an_example_stops_the_writing(contract: Contract) -> None:
     (enum,) = (found for found in contract.enums("logistics.error.v1") if found.name == "ErrorReason")
-    mute = Contract(contract.files, {**contract.comments, f"{enum.full_name}.ERROR_REASON_INTERNAL": "A fault."})
+    without = {**contract.comments, f"{enum.full_name}.ERROR_REASON_INTERNAL": "A fault."}
+    mute = replace(contract, comments=without)
     with pytest.raises(errors.NoExample, match="ERROR_REASON_INTERNAL"):
         list(errors.reasons(mute, enum))
 

@@ -11,15 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc_requests import Client
 
-from gladhand.security.authority import write_private
-from gladhand.security.certificates import KeyPair, issue
+from tests.adapters.certified import renew
 from tests.e2e.mesh import Done, Mesh, PlainTryton, kill_group
 
 pytestmark = [pytest.mark.tryton, pytest.mark.timeout(600)]
@@ -120,18 +118,16 @@ def test_the_secure_folder_is_for_its_owner_alone(demo: Done, mesh: Mesh) -> Non
 
 def test_a_running_mesh_takes_up_new_certificates(demo: Done, mesh: Mesh) -> None:
     folder = mesh.authority.parent
-    authority = KeyPair.parse((folder / "ca.pem").read_bytes(), (folder / "ca.key").read_bytes())
     served_by = {
         "edge_gateway": ("edge_http", "edge_gateway", "edge_gateway_token"),
         "orchestrator": ("orchestrator_token",),
         "tryton": ("tryton",),
     }
     for identity, names in served_by.items():
-        fresh = issue(authority, identity, datetime.now(UTC))
-        write_private(folder / identity, {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
+        fresh = renew(folder, identity)
         for name in names:
             deadline = time.monotonic() + 30
-            while mesh.shown_on(name) != fresh.certificate.serial_number:
+            while mesh.shown_on(name) != fresh.serial_number:
                 assert time.monotonic() < deadline, f"{name} still shows the old certificate"
     assert mesh.gladhand("status").code == 0
     assert mesh.gladhand("orders", "list").code == 0

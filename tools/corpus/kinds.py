@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-import logistics
+from gladhand.contracts import installed
 from logistics.exception.v1 import Exception as MeshException
 from logistics.exception.v1 import Hold
 from logistics.fleet.v1 import Driver, Vehicle
@@ -46,7 +44,6 @@ def kinds() -> list[type[Message]]:
 
 def requests() -> Iterator[Descriptor]:
     """Yield the request of every method of the contract."""
-    for module in pkgutil.walk_packages(logistics.__path__, "logistics."):
-        if module.name.endswith("_service_pb2"):
-            for service in importlib.import_module(module.name).DESCRIPTOR.services_by_name.values():
-                yield from (method.input_type for method in service.methods)
+    for file in installed.files_with_services():
+        for service in file.services_by_name.values():
+            yield from (method.input_type for method in service.methods)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gladhand.cli.failure import Exit, Failure, told_plainly
+from gladhand.cli.options import AsJson
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from gladhand.contracts.changes import Change
 
 Source = Annotated[Path, typer.Argument(help="An image (.binpb) or a folder of protos.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Protos = Annotated[
     Path,
     typer.Option("--proto", help="Folder of the protos; the images are in its folder released.", show_default=True),

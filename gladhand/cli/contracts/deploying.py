@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gladhand.cli.failure import Exit, Failure, told_plainly
-from gladhand.cli.home import VARIABLE, Home, clone_root
+from gladhand.cli.home import clone_root
+from gladhand.cli.options import AsJson, Where
+from gladhand.cli.running import running_mesh
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -19,14 +21,9 @@ if TYPE_CHECKING:
     from gladhand.bus.connection import ConnectionSettings
     from gladhand.registry.store import Live, Registry
 
-Where = Annotated[
-    Path | None,
-    typer.Option("--home", envvar=VARIABLE, show_default=".gladhand of the clone", help="Directory of the mesh."),
-]
 Nats = Annotated[
     str, typer.Option("--nats", metavar="URL", help="A mesh elsewhere, by its NATS server, instead of the local one.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Source = Annotated[Path, typer.Argument(help="The contract to deploy: an image (.binpb) or a folder of protos.")]
 
 _FIRST_CONNECT_S = 2.0
@@ -93,15 +90,10 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
 def _where(home: Path | None, nats: str) -> ConnectionSettings:
     """How the mesh's NATS server is reached. Raises Failure where no mesh runs."""
     from gladhand.bus.connection import ConnectionSettings
-    from gladhand.cli.failure import no_mesh
-    from gladhand.cli.mesh.start import current
 
     if nats:
         return ConnectionSettings(servers=(nats,), name="gladhand-cli", first_connect=_FIRST_CONNECT_S)
-    mesh = current(Home.chosen(home))
-    if mesh is None:
-        raise no_mesh()
-    return mesh.bus(first_connect=_FIRST_CONNECT_S)
+    return running_mesh(home).bus(first_connect=_FIRST_CONNECT_S)
 
 
 @asynccontextmanager

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gladhand.cli.failure import Exit, Failure, told_plainly
 from gladhand.cli.home import clone_root
-
-if TYPE_CHECKING:
-    from gladhand.lifecycle import Lifecycle
 
 PAGE = Path("docs/contract/lifecycles.md")
 
@@ -42,9 +39,11 @@ def diagram(
 ) -> None:
     """Draw the lifecycles that the contract declares, as Mermaid state diagrams."""
     from gladhand.cli.output import print_json
+    from gladhand.contracts.installed import files
+    from gladhand.contracts.lifecycles import lifecycles
     from gladhand.contracts.mermaid import drawing, page
 
-    tables = declared()
+    tables = lifecycles(files())
     if write:
         if lifecycle or as_json:
             raise typer.BadParameter("--write writes the page of all lifecycles; leave the name and --json out")
@@ -60,19 +59,6 @@ def diagram(
         print(drawing(chosen[0]), end="")
     else:
         print("\n".join(f"%% {table.enum}\n{drawing(table)}" for table in chosen), end="")
-
-
-def declared() -> list[Lifecycle]:
-    """Every lifecycle of the installed contract, by full name."""
-    import importlib
-    import pkgutil
-
-    import logistics
-    from gladhand.contracts.lifecycles import lifecycles
-
-    modules = pkgutil.walk_packages(logistics.__path__, "logistics.")
-    names = sorted(module.name for module in modules if module.name.endswith("_pb2"))
-    return lifecycles(importlib.import_module(name).DESCRIPTOR for name in names)
 
 
 def _target(text: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from gladhand.cli.contracts.showing import change_as_dict, place_of
 from gladhand.cli.output import as_dict, print_json, screen, table
 from gladhand.contracts.changes import Change
 from gladhand.enums import short_name
@@ -70,7 +71,7 @@ def show_verdict(
     for each in verdict.broken:
         console.print(f"[red]{escape(_who(each, releases))} would break[/]", highlight=False)
         for hit in each.hits:
-            console.print(f"  {_where(hit.change)}{escape(hit.change.sentence)} ({hit.change.rule})", highlight=False)
+            console.print(f"  {_at(hit.change)}{escape(hit.change.sentence)} ({hit.change.rule})", highlight=False)
             console.print(f"    it {escape('; '.join(str(use) for use in hit.uses))}", highlight=False)
     for each in verdict.judged:
         if not each.hits:
@@ -83,7 +84,7 @@ def show_verdict(
         ("takes away what nobody who is live needs", verdict.harmless),
     ):
         for change in changes:
-            console.print(f"{title}: {_where(change)}{escape(change.sentence)} ({change.rule})", highlight=False)
+            console.print(f"{title}: {_at(change)}{escape(change.sentence)} ({change.rule})", highlight=False)
     for broken in live.unreadable:
         console.print(f"[yellow]careful[/]: {escape(broken.key)} in bucket REGISTRY is {escape(broken.why)}")
     for complaint in complaints:
@@ -121,16 +122,16 @@ def _document(
             {
                 **_identity(each, releases),
                 "hits": [
-                    {**_change(hit.change), "uses": [{"of": use.of, "path": use.path} for use in hit.uses]}
+                    {**change_as_dict(hit.change), "uses": [{"of": use.of, "path": use.path} for use in hit.uses]}
                     for hit in each.hits
                 ],
             }
             for each in verdict.broken
         ],
         "unharmed": [_identity(each, releases) for each in verdict.judged if not each.hits],
-        "policy": [_change(each) for each in verdict.policy],
-        "harmless": [_change(each) for each in verdict.harmless],
-        "gained": [_change(each) for each in verdict.gained],
+        "policy": [change_as_dict(each) for each in verdict.policy],
+        "harmless": [change_as_dict(each) for each in verdict.harmless],
+        "gained": [change_as_dict(each) for each in verdict.gained],
         "complaints": list(complaints),
         "unreadable": [{"key": each.key, "why": each.why} for each in live.unreadable],
     }
@@ -147,27 +148,15 @@ def _identity(judged: Judged, releases: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "kind": change.kind.value,
-        "rule": change.rule,
-        "element": change.element,
-        "sentence": change.sentence,
-        "file": change.file,
-        "line": change.line,
-    }
-
-
 def _who(judged: Judged, releases: Mapping[str, str]) -> str:
     count = len(judged.instances)
     replicas = f"{count} instances, " if count > 1 else ""
     return f"{judged.name} ({replicas}contract {_contract(judged.registration.image_digest, releases)})"
 
 
-def _where(change: Change) -> str:
-    if not change.file:
-        return ""
-    return f"{change.file}:{change.line}: " if change.line else f"{change.file}: "
+def _at(change: Change) -> str:
+    place = place_of(change)
+    return f"{place}: " if place else ""
 
 
 def _contract(digest: str, releases: Mapping[str, str]) -> str:

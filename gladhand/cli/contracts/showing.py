@@ -32,29 +32,48 @@ def remedy(change: Change) -> str:
     beside = (
         f"; or change it in a new package {match[1]}{int(match[2]) + 1} beside {match[1]}{match[2]}" if match else ""
     )
-    return f"{_where(change)}: {change.sentence}{beside} ({change.rule})"
+    return f"{place_of(change)}: {change.sentence}{beside} ({change.rule})"
+
+
+def place_of(change: Change) -> str:
+    """Where a change shows: file and line; empty where it has no place."""
+    return f"{change.file}:{change.line}" if change.line else change.file
+
+
+def change_as_dict(change: Change) -> dict[str, Any]:
+    """A change as programs get it."""
+    return {
+        "kind": change.kind.value,
+        "rule": change.rule,
+        "element": change.element,
+        "sentence": change.sentence,
+        "file": change.file,
+        "line": change.line,
+        "whom": list(change.whom),
+    }
 
 
 def show(changes: Sequence[Change], old: str, new: str, *, as_json: bool) -> None:
     """Print what changed from one contract to the other."""
     if as_json:
         print_json(
-            {"old": old, "new": new, "breaks": breaks(changes), "changes": [_as_dict(change) for change in changes]}
+            {
+                "old": old,
+                "new": new,
+                "breaks": breaks(changes),
+                "changes": [change_as_dict(change) for change in changes],
+            }
         )
         return
     console = screen()
     for kind in _WORST_FIRST:
         rows = [
-            (_where(change), change.sentence, _whom(change), change.rule) for change in changes if change.kind is kind
+            (place_of(change), change.sentence, _whom(change), change.rule) for change in changes if change.kind is kind
         ]
         if rows:
             console.print(table(("where", "what", "for whom", "rule"), rows, f"{kind.value} ({len(rows)})"))
     counts = [f"{count} {kind.value}" for kind in _WORST_FIRST if (count := sum(c.kind is kind for c in changes))]
     console.print(f"{old} to {new}: {', '.join(counts) or 'nothing changed'}", highlight=False)
-
-
-def _where(change: Change) -> str:
-    return f"{change.file}:{change.line}" if change.line else change.file
 
 
 def _whom(change: Change) -> str:
@@ -72,15 +91,3 @@ def _some(names: Sequence[str]) -> str:
 def _short(who: str) -> str:
     """Callers without the package of the method: `callers of OrderService/Get (INTERNAL)`."""
     return re.sub(r"of [a-z0-9_.]+\.", "of ", who)
-
-
-def _as_dict(change: Change) -> dict[str, Any]:
-    return {
-        "kind": change.kind.value,
-        "rule": change.rule,
-        "element": change.element,
-        "sentence": change.sentence,
-        "file": change.file,
-        "line": change.line,
-        "whom": list(change.whom),
-    }

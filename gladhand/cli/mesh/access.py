@@ -13,38 +13,21 @@ from pathlib import Path
 from typing import Final
 
 from gladhand.bus.authorization import written
-from gladhand.bus.credentials import SUFFIX, issue, place
+from gladhand.bus.credentials import SUFFIX, issue
 from gladhand.bus.identities import SETUP, operator, readable, reader, rights_of_all, setup
 from gladhand.bus.permissions import BusPolicy, Rights, policies_of, rights_of
 from gladhand.bus.streams import standard_streams
 from gladhand.cli.home import Home
+from gladhand.cli.mesh.declared import ENVELOPES, SERVICES
 from gladhand.errors import InvalidArgument
-from gladhand.security.authority import private_folder
-from logistics.dispatch.v1 import dispatch_service_pb2
-from logistics.edge.v1 import edge_ingest_service_pb2
-from logistics.erp.v1 import erp_gateway_service_pb2
-from logistics.exception.v1 import ExceptionEvent, HoldEvent
-from logistics.invoice.v1 import InvoiceEvent
-from logistics.load.v1 import LoadEvent
-from logistics.orchestrator.v1 import orchestrator_service_pb2
-from logistics.order.v1 import OrderEvent
-from logistics.pod.v1 import PodEvent
-from logistics.process.v1 import FulfilmentEvent, WaveEvent
+from gladhand.security.private_files import private_folder, write_private
 
 __all__ = ["ERP_INSTANCE", "READABLE", "Access"]
 
 ERP_INSTANCE: Final = "tryton-us"
 """The name of the ERP of a local mesh."""
 
-_SERVICES: Final = tuple(
-    service
-    for file in (dispatch_service_pb2, edge_ingest_service_pb2, erp_gateway_service_pb2, orchestrator_service_pb2)
-    for service in file.DESCRIPTOR.services_by_name.values()
-)
-_ENVELOPES: Final = (
-    OrderEvent, LoadEvent, PodEvent, InvoiceEvent, ExceptionEvent, HoldEvent, FulfilmentEvent, WaveEvent,
-)  # fmt: skip
-READABLE: Final = readable(kind.DESCRIPTOR for kind in _ENVELOPES)
+READABLE: Final = readable(ENVELOPES)
 """What a reader may be given, with its subjects."""
 
 _STREAMS: Final = {spec.name: spec.subjects for spec in standard_streams()}
@@ -92,8 +75,7 @@ class Access:
             )
         reader(name, reads, READABLE, _STREAMS)
         readers = {**self.readers(), name: list(dict.fromkeys(reads))}
-        self._write(readers)
-        place(self._readers, json.dumps(readers, indent=1) + "\n")
+        self._keep(readers)
         return self.credentials(name)
 
     def remove_reader(self, name: str) -> None:
@@ -103,8 +85,7 @@ class Access:
             raise InvalidArgument(
                 f"there is no reader {name!r}", field="name", remedy=f"give one of {', '.join(readers) or 'none'}"
             )
-        self._write(readers)
-        place(self._readers, json.dumps(readers, indent=1) + "\n")
+        self._keep(readers)
         self.credentials(name).unlink(missing_ok=True)
 
     def rights(self, readers: Mapping[str, Sequence[str]] | None = None) -> tuple[Rights, ...]:
@@ -123,11 +104,16 @@ class Access:
         return self._folder / "readers.json"
 
     def _own(self) -> list[BusPolicy]:
-        return [*policies_of(_SERVICES, {"erp_instance": ERP_INSTANCE}), operator(_STREAMS)]
+        return [*policies_of(SERVICES, {"erp_instance": ERP_INSTANCE}), operator(_STREAMS)]
+
+    def _keep(self, readers: Mapping[str, Sequence[str]]) -> None:
+        self._write(readers)
+        text = json.dumps(readers, indent=1) + "\n"
+        write_private(self._folder, {self._readers.name: text.encode("ascii")})
 
     def _write(self, readers: Mapping[str, Sequence[str]]) -> None:
         private_folder(self._secure)
         rights = self.rights(readers)
         first = rights_of(setup(), _STREAMS)
         keys = {each.identity: issue(self._folder, each.identity).public_key() for each in (*rights, first)}
-        place(self.authorization, written(rights, keys, first))
+        write_private(self._folder, {self.authorization.name: written(rights, keys, first).encode("ascii")})

@@ -9,20 +9,19 @@ from datetime import datetime
 from typing import Final
 
 from gladhand.cli.home import Home
+from gladhand.cli.mesh import declared
 from gladhand.cli.mesh.state import MeshState, stamp
 from gladhand.clock import SystemClock
 from gladhand.errors import StartRefused
 from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.names import OPERATOR
 
 __all__ = ["IDENTITIES", "ends", "keep_fresh", "operator", "provide"]
 
-IDENTITIES: Final = (
-    OPERATOR, "orchestrator", "erp_gateway", "fleet_gateway", "edge_gateway", "nats", "tryton",
-)  # fmt: skip
-"""Who gets a certificate: the command line, the services of the plan, and the two servers that are not ours."""
+IDENTITIES: Final = (OPERATOR, *declared.IDENTITIES, "nats", "tryton")
+"""Who gets a certificate: the command line, the services, and the two servers that are not ours."""
 
 _EVERY_S: Final = 3600.0
 
@@ -54,9 +53,9 @@ async def keep_fresh(home: Home, replaced_those: Callable[[Sequence[str]], None]
             replaced_those(replaced)
 
 
-def operator(mesh: MeshState) -> Credentials | None:
+def operator(mesh: MeshState) -> TlsCredentials | None:
     """What the command line shows to the services of a mesh; None for a mesh without TLS. Raises StartRefused."""
-    return None if mesh.secure is None else Credentials(TlsFolder(mesh.secure / OPERATOR))
+    return None if mesh.secure is None else TlsCredentials(TlsFolder(mesh.secure / OPERATOR))
 
 
 def ends(mesh: MeshState) -> Mapping[str, datetime]:

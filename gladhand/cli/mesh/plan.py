@@ -43,6 +43,30 @@ class MeshPlan:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where the mesh is, and how its processes reach each other."""
+
+    home: Home
+    python: str
+    region: str
+    ports: Mapping[str, int]
+    secure: Path | None
+
+    def at(self, name: str) -> str:
+        """Host and port of what listens under that name."""
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def url(self, name: str) -> str:
+        """The base URL of what speaks HTTP."""
+        return f"{'http' if self.secure is None else 'https'}://{self.at(name)}"
+
+    @property
+    def nats_url(self) -> str:
+        """Of the nats-server, by TLS where the mesh has certificates."""
+        return f"{'nats' if self.secure is None else 'tls'}://{self.at('nats')}"
+
+
 def mesh_plan(
     home: Home, root: Path, python: str, region: str, ports: Mapping[str, int], *, secure: Path | None
 ) -> MeshPlan:
@@ -50,33 +74,29 @@ def mesh_plan(
 
     `secure` is the folder with a folder of certificates for each identity; None makes a mesh without TLS.
     """
-    steps = (
-        *_engine(home, python, ports, secure),
-        *_erp(home, python, ports, secure),
-        *_services(home, python, region, ports, secure),
-    )
-    return MeshPlan(region, root, steps)
+    site = _Site(home, python, region, ports, secure)
+    return MeshPlan(region, root, (*_engine(site), *_erp(site), *_services(site)))
 
 
-def _engine(home: Home, python: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
-    access = Access(home)
-    tls = () if secure is None else (str(secure / "nats"),)
-    authority = "" if secure is None else str(secure / "ca.pem")
+def _engine(site: _Site) -> tuple[Step, ...]:
+    access = Access(site.home)
+    tls = () if site.secure is None else (str(site.secure / "nats"),)
+    authority = "" if site.secure is None else str(site.secure / "ca.pem")
     nats = Step(
         "nats",
         (
-            python, "-m", "gladhand.cli.mesh.engine", "serve", str(home.data("nats")),
-            str(ports["nats"]), str(ports["nats_monitoring"]), str(access.authorization), *tls,
+            site.python, "-m", "gladhand.cli.mesh.engine", "serve", str(site.home.data("nats")),
+            str(site.ports["nats"]), str(site.ports["nats_monitoring"]), str(access.authorization), *tls,
         ),
-        http=f"{_monitoring_url(ports, secure)}/healthz",
+        http=f"{site.url('nats_monitoring')}/healthz",
         stop_within_s=20.0,
-        address=_nats_url(ports, secure),
-        secure=secure,
+        address=site.nats_url,
+        secure=site.secure,
     )  # fmt: skip
     streams = Step(
         "streams",
         (
-            python, "-m", "gladhand.cli.mesh.engine", "streams", _nats_url(ports, secure),
+            site.python, "-m", "gladhand.cli.mesh.engine", "streams", site.nats_url,
             str(access.credentials(SETUP)), authority, *access.objects(),
         ),
         after=("nats",),
@@ -85,112 +105,101 @@ def _engine(home: Home, python: str, ports: Mapping[str, int], secure: Path | No
     return nats, streams
 
 
-def _erp(home: Home, python: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
-    where = ("--home", str(home.data("tryton")), "--cache", str(home.cache / "tryton"))
-    tls = () if secure is None else ("--tls-dir", str(secure / "tryton"))
-    url = _tryton_url(ports, secure)
-    build = Step("tryton_build", (python, "-m", "deploy.tryton", "build", *where), once=True, ready_within_s=900.0)
+def _erp(site: _Site) -> tuple[Step, ...]:
+    program = (site.python, "-m", "deploy.tryton")
+    where = ("--home", str(site.home.data("tryton")), "--cache", str(site.home.cache / "tryton"))
+    tls = () if site.secure is None else ("--tls-dir", str(site.secure / "tryton"))
+    build = Step("tryton_build", (*program, "build", *where), once=True, ready_within_s=900.0)
     tryton = Step(
         "tryton",
-        (python, "-m", "deploy.tryton", "serve", *where, "--port", str(ports["tryton"]), *tls),
+        (*program, "serve", *where, "--port", str(site.ports["tryton"]), *tls),
         after=("tryton_build",),
-        http=f"{url}/",
+        http=f"{site.url('tryton')}/",
         ready_within_s=120.0,
         stop_within_s=25.0,
-        address=url,
-        secure=secure,
+        address=site.url("tryton"),
+        secure=site.secure,
     )
     return build, tryton
 
 
-def _services(home: Home, python: str, region: str, ports: Mapping[str, int], secure: Path | None) -> tuple[Step, ...]:
-    def tls(name: str) -> Mapping[str, str]:
-        if secure is None:
-            return {"GLADHAND_INSECURE": "true"}
-        return {
-            "GLADHAND_TLS_DIR": str(secure / name),
-            "GLADHAND_TOKEN_PORT": str(ports[f"{name}_token"]),
-            "GLADHAND_JWKS": str(home.key_set),
-        }
-
-    def service(name: str, after: tuple[str, ...], own: Mapping[str, str], address: str = "") -> Step:
-        return Step(
-            name,
-            (python, "-m", f"services.{name}.main"),
-            {
-                "GLADHAND_NATS_URL": _nats_url(ports, secure),
-                "GLADHAND_NATS_CREDENTIALS": str(Access(home).credentials(name)),
-                "GLADHAND_MONITORING_URL": _monitoring_url(ports, secure),
-                "GLADHAND_REGION": region,
-                "GLADHAND_PORT": str(ports[name]),
-                "GLADHAND_READY_FILE": str(home.ready_file(name)),
-                "GLADHAND_DATA_DIR": str(home.data(name)),
-                "GLADHAND_CLOCK": "warp",
-                **tls(name),
-                **own,
-            },
-            after=after,
-            ready_file=home.ready_file(name),
-            grpc_port=ports[name],
-            address=address or f"127.0.0.1:{ports[name]}",
-            secure=secure,
-        )
-
-    target = {name: f"127.0.0.1:{ports[name]}" for name in ("orchestrator", "erp_gateway", "fleet_gateway")}
+def _services(site: _Site) -> tuple[Step, ...]:
     return (
-        service(
+        _service(
+            site,
             "fleet_gateway",
-            ("streams",),
             {
                 "GLADHAND_FLEET_FILE": "deploy/fleet/denver.toml",
                 # Short trips: in a day one van would serve the whole demo, in this time the orders take three.
                 "GLADHAND_DAY_H": "1.25",
             },
         ),
-        service(
+        _service(
+            site,
             "erp_gateway",
-            ("streams", "tryton"),
             {
                 "GLADHAND_ERP_INSTANCE": ERP_INSTANCE,
-                "GLADHAND_TRYTON_URL": _tryton_url(ports, secure),
-                "GLADHAND_TRYTON_CREDENTIALS": str(home.data("tryton") / "credentials.json"),
-                "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
+                "GLADHAND_TRYTON_URL": site.url("tryton"),
+                "GLADHAND_TRYTON_CREDENTIALS": str(site.home.data("tryton") / "credentials.json"),
+                "GLADHAND_ORCHESTRATOR_TARGET": site.at("orchestrator"),
             },
+            after=("streams", "tryton"),
         ),
-        service(
+        _service(
+            site,
             "orchestrator",
-            ("streams",),
             {
-                "GLADHAND_ERP_TARGET": target["erp_gateway"],
-                "GLADHAND_FLEET_TARGET": target["fleet_gateway"],
+                "GLADHAND_ERP_TARGET": site.at("erp_gateway"),
+                "GLADHAND_FLEET_TARGET": site.at("fleet_gateway"),
                 # A clerk takes a second for a sale: let a few gather, so that they share a truck.
                 "GLADHAND_WAVE_DELAY_S": "4",
             },
         ),
-        service(
+        _service(
+            site,
             "edge_gateway",
-            ("streams",),
             {
-                "GLADHAND_ORCHESTRATOR_TARGET": target["orchestrator"],
-                "GLADHAND_FLEET_TARGET": target["fleet_gateway"],
-                "GLADHAND_HTTP_PORT": str(ports["edge_http"]),
+                "GLADHAND_ORCHESTRATOR_TARGET": site.at("orchestrator"),
+                "GLADHAND_FLEET_TARGET": site.at("fleet_gateway"),
+                "GLADHAND_HTTP_PORT": str(site.ports["edge_http"]),
             },
-            address=f"{_scheme(secure)}://127.0.0.1:{ports['edge_http']}",
+            address=site.url("edge_http"),
         ),
     )
 
 
-def _tryton_url(ports: Mapping[str, int], secure: Path | None) -> str:
-    return f"{_scheme(secure)}://127.0.0.1:{ports['tryton']}"
+def _service(
+    site: _Site, name: str, own: Mapping[str, str], *, after: tuple[str, ...] = ("streams",), address: str = ""
+) -> Step:
+    return Step(
+        name,
+        (site.python, "-m", f"services.{name}.main"),
+        {
+            "GLADHAND_NATS_URL": site.nats_url,
+            "GLADHAND_NATS_CREDENTIALS": str(Access(site.home).credentials(name)),
+            "GLADHAND_MONITORING_URL": site.url("nats_monitoring"),
+            "GLADHAND_REGION": site.region,
+            "GLADHAND_PORT": str(site.ports[name]),
+            "GLADHAND_READY_FILE": str(site.home.ready_file(name)),
+            "GLADHAND_DATA_DIR": str(site.home.data(name)),
+            "GLADHAND_CLOCK": "warp",
+            **_proofs(site, name),
+            **own,
+        },
+        after=after,
+        ready_file=site.home.ready_file(name),
+        grpc_port=site.ports[name],
+        address=address or site.at(name),
+        secure=site.secure,
+    )
 
 
-def _scheme(secure: Path | None) -> str:
-    return "http" if secure is None else "https"
-
-
-def _nats_url(ports: Mapping[str, int], secure: Path | None) -> str:
-    return f"{'nats' if secure is None else 'tls'}://127.0.0.1:{ports['nats']}"
-
-
-def _monitoring_url(ports: Mapping[str, int], secure: Path | None) -> str:
-    return f"{'http' if secure is None else 'https'}://127.0.0.1:{ports['nats_monitoring']}"
+def _proofs(site: _Site, name: str) -> Mapping[str, str]:
+    """What a service proves itself with, and whose tokens it takes."""
+    if site.secure is None:
+        return {"GLADHAND_INSECURE": "true"}
+    return {
+        "GLADHAND_TLS_DIR": str(site.secure / name),
+        "GLADHAND_TOKEN_PORT": str(site.ports[f"{name}_token"]),
+        "GLADHAND_JWKS": str(site.home.key_set),
+    }

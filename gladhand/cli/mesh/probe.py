@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gladhand.cli.mesh.plan import Step
 from gladhand.readiness import read_ready
-from gladhand.security.credentials import Credentials, channel_credentials
+from gladhand.security.credentials import TlsCredentials, channel_credentials
 from gladhand.security.folder import TlsFolder
 from gladhand.security.names import OPERATOR
 
@@ -58,6 +58,6 @@ async def serves_grpc(target: str, identity: str, secure: Path | None) -> bool:
 def _channel(target: str, identity: str, secure: Path | None) -> grpc.aio.Channel:
     if secure is None:
         return grpc.aio.insecure_channel(target)
-    own = Credentials(TlsFolder(secure / OPERATOR))
+    own = TlsCredentials(TlsFolder(secure / OPERATOR))
     named = (("grpc.ssl_target_name_override", own.server_name(identity)),)
     return grpc.aio.secure_channel(target, channel_credentials(own.first), options=named)

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from gladhand.bus.identities import OPERATOR
 from gladhand.cli.home import VARIABLE, Home, clone_root
 from gladhand.cli.mesh import certificates, ports, state
 from gladhand.cli.mesh.access import Access
@@ -24,6 +23,7 @@ from gladhand.cli.mesh.plan import mesh_plan
 from gladhand.cli.mesh.state import MeshState, Phase, stamp
 from gladhand.cli.mesh.supervisor import Supervisor, clear_orphans
 from gladhand.errors import StartRefused
+from gladhand.security.names import OPERATOR
 from gladhand.security.signing import ensure_signing_key
 
 REGION: Final = "us"

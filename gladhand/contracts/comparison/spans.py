@@ -44,7 +44,8 @@ class Bounds(NamedTuple):
 def spans(rules: Message, bounds: Bounds) -> tuple[Span, ...]:
     """Return what the rules let through: one span, or two where the bounds cut a piece out of the middle.
 
-    protovalidate reads an upper bound below the lower one as "outside of".
+    protovalidate reads an upper bound below the lower one as "outside of"; between whole numbers that follow each other
+    nothing is cut out.
     """
     exact = _value(rules, bounds.exactly)
     if exact is not None:
@@ -60,7 +61,8 @@ def spans(rules: Message, bounds: Bounds) -> tuple[Span, ...]:
         whole = under is not None and isinstance(high, int)
         beneath = Span(high=high - 1) if whole else Span(high=high, high_open=under is not None)
     if low is not None and high is not None and high < low:
-        return (beneath, above)
+        touching = isinstance(beneath.high, int) and isinstance(above.low, int) and above.low - beneath.high == 1
+        return (Span(),) if touching else (beneath, above)
     return (Span(above.low, beneath.high, above.low_open, beneath.high_open),)
 
 

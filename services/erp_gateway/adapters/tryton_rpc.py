@@ -183,14 +183,6 @@ class TrytonSession:
         """Write the same values on all ``ids``."""
         await self.model(model, "write", list(ids), dict(values), context=context)
 
-    async def anonymous(self, method: str, *params: object, database: bool = False) -> JSON:
-        """A call without login, e.g. ``common.server.version``."""
-
-        async def once() -> JSON:
-            return await self._post(method, params, authorization=None, database=database)
-
-        return await self._with_retry(once, safe=True)
-
     async def wizard(
         self, name: str, steps: Callable[[WizardForm], Awaitable[None]], *, record: tuple[str, int] | None = None
     ) -> None:
@@ -242,7 +234,7 @@ class TrytonSession:
         params = [self._login.user, {"password": self._login.password}, self._login.language]
 
         async def once() -> JSON:
-            return await self._post("common.db.login", params, authorization=None, database=True)
+            return await self._post("common.db.login", params, authorization=None)
 
         try:
             answer = await self._with_retry(once, safe=True)
@@ -258,9 +250,7 @@ class TrytonSession:
         self._failed_logins = 0
         raw = f"{self._login.user}:{user_id}:{token}".encode()
         authorization = "Session " + base64.b64encode(raw).decode("ascii")
-        self._preferences = await self._post(
-            "model.res.user.get_preferences", [True, {}], authorization=authorization, database=True
-        )
+        self._preferences = await self._post("model.res.user.get_preferences", [True, {}], authorization=authorization)
         self._user_id = user_id
         self._authorization = authorization
 
@@ -273,13 +263,13 @@ class TrytonSession:
         """A call in the session; a lost session is renewed once, since a 401 means that nothing was run."""
         authorization = self._authorization
         try:
-            return await self._post(method, params, authorization=authorization, database=True)
+            return await self._post(method, params, authorization=authorization)
         except SessionExpiredError:
             async with self._login_lock:
                 if self._authorization == authorization:
                     self._authorization = None
                     await self._log_in()
-            return await self._post(method, params, authorization=self._authorization, database=True)
+            return await self._post(method, params, authorization=self._authorization)
 
     async def _with_retry(self, once: Callable[[], Awaitable[JSON]], *, safe: bool) -> JSON:
         repeatable = (NotSentError, BusyError, AmbiguousError) if safe else (NotSentError,)
@@ -310,8 +300,8 @@ class TrytonSession:
             )
         return self._http
 
-    async def _post(self, method: str, params: Sequence[object], *, authorization: str | None, database: bool) -> JSON:
-        path = f"/{quote(self._login.database)}/rpc/" if database else "/rpc/"
+    async def _post(self, method: str, params: Sequence[object], *, authorization: str | None) -> JSON:
+        path = f"/{quote(self._login.database)}/rpc/"
         headers = {"Authorization": authorization} if authorization else {}
         body = encode_call(next(self._ids), method, params)
         try:

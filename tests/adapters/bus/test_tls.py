@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
 import socket
 import urllib.request
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gladhand.bus.connection import ConnectionSettings, connect, connected
 from gladhand.errors import SettingsError, StartRefused
 from gladhand.log.durability import require_durable
 from gladhand.log.port import NotDurable
 from gladhand.nats_server import NatsServer
-
-
-def certified(folder: Path) -> Path:
-    """A folder as a mesh's authority makes it: ca.pem, cert.pem and key.pem."""
-    folder.mkdir()
-    authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
-
-    def certificate(name: str, key: ec.EllipticCurvePrivateKey, *, is_authority: bool) -> x509.Certificate:
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
-        )
-        if not is_authority:
-            loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-            made = made.add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
-        return made.sign(authority, hashes.SHA256())
-
-    pem = serialization.Encoding.PEM
-    (folder / "ca.pem").write_bytes(certificate("authority", authority, is_authority=True).public_bytes(pem))
-    (folder / "cert.pem").write_bytes(certificate("nats", own, is_authority=False).public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        own.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder
+from tests.adapters.certified import secured
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return certified(tmp_path / "tls")
+    return secured(tmp_path / "secure", "nats") / "nats"
 
 
 async def test_a_server_with_certificates_serves_whoever_knows_its_authority(folder: Path, tmp_path: Path) -> None:
@@ -72,7 +34,7 @@ async def test_a_server_with_certificates_serves_whoever_knows_its_authority(fol
 
 @pytest.mark.parametrize("case", ["another authority", "none"])
 async def test_a_server_of_another_authority_is_not_trusted(folder: Path, tmp_path: Path, case: str) -> None:
-    other = certified(tmp_path / "other")
+    other = secured(tmp_path / "other")
     with NatsServer(tmp_path / "nats", tls_dir=folder) as server:
         ca = other / "ca.pem" if case == "another authority" else None
         with pytest.raises(StartRefused, match=r"no NATS server at tls://127\.0\.0\.1:\d+ lets us in") as refused:

@@ -10,14 +10,13 @@ import pytest
 
 from gladhand import errors
 from gladhand.client import call, channel
-from gladhand.clock import SystemClock
-from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.server import ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing.waiting import eventually
 from logistics.server.v1 import server_service_pb2
+from tests.adapters import certified
 from tests.adapters.serving.trial import Trial, compiled, know_callers
 
 pb2, stubs = compiled()
@@ -27,10 +26,8 @@ class Secured:
     """Two replicas of the trial service, and who calls them."""
 
     def __init__(self, folder: Path) -> None:
-        now = SystemClock().now()
-        Authority.opened(folder, now).provide(("trial", "orchestrator"), now)
-        self.folder = folder
-        self.own = Credentials(TlsFolder(folder / "orchestrator"))
+        self.folder = certified.secured(folder, "trial", "orchestrator")
+        self.own = TlsCredentials(TlsFolder(folder / "orchestrator"))
         self.trials = [Trial(), Trial()]
         self.addresses: list[str] = []
 

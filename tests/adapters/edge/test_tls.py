@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -11,20 +10,16 @@ from cryptography import x509
 
 from gladhand.errors import StartRefused
 from gladhand.security import credentials
-from gladhand.security.authority import Authority, write_private
-from gladhand.security.certificates import KeyPair, issue
 from gladhand.testing import eventually
+from tests.adapters.certified import renew, secured
 from tests.adapters.edge.conftest import Start
 from tests.adapters.edge.harness import Streams, osmand_query
 from tests.adapters.serving.door import Issuer
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Path:
-    Authority.opened(tmp_path / "secure", NOW).provide(("edge_gateway",), NOW)
-    return tmp_path / "secure"
+    return secured(tmp_path / "secure", "edge_gateway")
 
 
 async def test_a_tracker_reports_by_https_and_not_in_clear_text(
@@ -51,15 +46,13 @@ async def test_a_new_certificate_is_shown_without_a_restart(
 ) -> None:
     monkeypatch.setattr(credentials, "RELOAD_S", 0.05)
     edge = await start(tls_dir=secure / "edge_gateway", insecure=False)
-    authority = KeyPair.parse((secure / "ca.pem").read_bytes(), (secure / "ca.key").read_bytes())
-    fresh = issue(authority, "edge_gateway", NOW)
-    write_private(secure / "edge_gateway", {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
+    fresh = renew(secure, "edge_gateway")
 
     async def shown() -> bool:
         answer = await edge.http.get("/readyz", headers={"connection": "close"})
         secured = answer.extensions["network_stream"].get_extra_info("ssl_object")
         found = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True))
-        return found.serial_number == fresh.certificate.serial_number
+        return found.serial_number == fresh.serial_number
 
     await eventually(shown)
 

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from gladhand.clock import SystemClock
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import (
     DispatchServiceServicer,
@@ -88,7 +88,7 @@ class Gateways:
         if secure is None:
             ports = [server.add_insecure_port("127.0.0.1:0")] * 2
         else:
-            both = (Credentials(TlsFolder(secure / name)).for_mesh() for name in ("erp_gateway", "fleet_gateway"))
+            both = (TlsCredentials(TlsFolder(secure / name)).for_mesh() for name in ("erp_gateway", "fleet_gateway"))
             ports = [server.add_secure_port("127.0.0.1:0", each) for each in both]
         await server.start()
         try:

@@ -1,10 +1,9 @@
-"""A server of the guarded contract, an issuer of good and bad tokens, and a certificate authority."""
+"""A server of the guarded contract, and an issuer of good and bad tokens."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +13,8 @@ from typing import Any
 
 import grpc
 import jwt
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 
 from gladhand.calls import current_call
 from gladhand.security.authorisation import visible_party
@@ -119,52 +115,3 @@ def published(key: Any, kid: str) -> dict[str, Any]:
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
-
-
-class Authority:
-    """A certificate authority of a test."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        self._name = name
-        self.pem = self._signed(name, self._key.public_key(), ca=True).public_bytes(serialization.Encoding.PEM)
-
-    def pair(self, uri: str) -> tuple[bytes, bytes]:
-        """A private key and the certificate of an identity, which serves on the loopback address as well."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gladhand")])
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.UniformResourceIdentifier(uri)])
-        certificate = self._signed(name, key.public_key(), names)
-        return (
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-            certificate.public_bytes(serialization.Encoding.PEM),
-        )
-
-    def _signed(
-        self, name: x509.Name, public: Any, names: x509.SubjectAlternativeName | None = None, *, ca: bool = False
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(public)
-            .serial_number(int.from_bytes(os.urandom(8), "big"))
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if names is not None:
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-    def folder(self, path: Path, uri: str) -> Path:
-        """A folder as GLADHAND_TLS_DIR names it."""
-        path.mkdir()
-        key, certificate = self.pair(uri)
-        for name, content in (("key.pem", key), ("cert.pem", certificate), ("ca.pem", self.pem)):
-            (path / name).write_bytes(content)
-        return path

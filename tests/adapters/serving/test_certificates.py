@@ -9,7 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.adapters.serving.door import Authority, Guarded, Issuer, bearer, guarding
+from gladhand.security import certificates
+from gladhand.security.certificates import KeyPair
+from tests.adapters.certified import NOW, authority_of, secured
+from tests.adapters.serving.door import Guarded, Issuer, bearer, guarding
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
 
@@ -18,25 +21,28 @@ Connect = Callable[[str], Any]
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture
 def issuer(tmp_path: Path) -> Issuer:
     return Issuer(tmp_path)
 
 
+def with_uri(uri: str, authority: KeyPair) -> KeyPair:
+    """A certificate that names whatever URI it is to name, be it no identity's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "spiffe_uri", lambda *_: uri)
+        return certificates.issue(authority, "caller", NOW)
+
+
 @pytest.fixture
-async def connect(authority: Authority, issuer: Issuer, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+async def connect(issuer: Issuer, tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     """Give a stub over a connection with the certificate of a URI, signed by the mesh's authority or another."""
     channels: list[grpc.aio.Channel] = []
-    folder = authority.folder(tmp_path / "tls", "spiffe://gladhand.local/guarded")
-    async with guarding(Guarded(), tls_dir=folder, jwks=str(issuer.jwks)) as running:
+    secure = secured(tmp_path / "secure", "guarded")
+    authority = authority_of(secure)
+    async with guarding(Guarded(), tls_dir=secure / "guarded", jwks=str(issuer.jwks)) as running:
 
-        def open_one(uri: str, signed_by: Authority = authority) -> Any:
-            key, certificate = signed_by.pair(uri)
-            credentials = grpc.ssl_channel_credentials(authority.pem, key, certificate)
+        def open_one(uri: str, signed_by: KeyPair = authority) -> Any:
+            shown = with_uri(uri, signed_by)
+            credentials = grpc.ssl_channel_credentials(authority.certificate_pem, shown.key_pem, shown.certificate_pem)
             channel = grpc.aio.secure_channel(f"localhost:{running.port}", credentials)
             channels.append(channel)
             return stubs.GuardedServiceStub(channel)
@@ -76,7 +82,7 @@ async def test_a_certificate_that_names_no_identity_of_this_mesh_is_refused(conn
 
 
 async def test_a_certificate_of_another_authority_does_not_even_connect(connect: Callable[..., Any]) -> None:
-    stub = connect("spiffe://gladhand.local/neighbour", Authority())
+    stub = connect("spiffe://gladhand.local/neighbour", certificates.make_authority(NOW))
     error = await refused(stub.Look(pb2.LookRequest(), timeout=5))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
 

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,23 +16,23 @@ from cryptography import x509
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health_pb2
 
+from gladhand.calls import current_call
 from gladhand.client import call, channel, serving_identity
 from gladhand.errors import StartRefused, Unavailable
 from gladhand.readiness import read_ready
 from gladhand.security import renewing
-from gladhand.security.authority import Authority, write_private
-from gladhand.security.certificates import KeyPair, issue, make_authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.certificates import issue, make_authority
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
-from gladhand.security.peer import peer_identity
+from gladhand.security.principal import Proof
 from gladhand.server import Running, ServiceProcess
 from gladhand.settings import Settings
 from gladhand.testing import eventually
+from tests.adapters.certified import NOW, authority_of, renew, secured
 from tests.adapters.serving.door import Issuer, bearer
 from tests.adapters.serving.trial import Trial, compiled, know_callers
 
 pb2, stubs = compiled()
-NOW = datetime.now(UTC)
 Serve = Callable[..., Awaitable[Running]]
 
 
@@ -45,7 +45,8 @@ class Door(Trial):
         self.serials: list[int] = []
 
     async def Read(self, request: Any, context: Any) -> Any:
-        self.callers.append(peer_identity(context))
+        caller = current_call().caller
+        self.callers.append(caller.name if caller and caller.proof is Proof.CERTIFICATE else None)
         for shown in context.auth_context().get("x509_pem_cert", ()):
             self.serials.append(x509.load_pem_x509_certificate(shown).serial_number)
         return await super().Read(request, context)
@@ -54,9 +55,7 @@ class Door(Trial):
 @pytest.fixture
 def secure(tmp_path: Path) -> Path:
     """The secure folder of a mesh."""
-    folder = tmp_path / "secure"
-    Authority.opened(folder, NOW).provide(("trial", "orchestrator", "fleet_gateway"), NOW)
-    return folder
+    return secured(tmp_path / "secure", "trial", "orchestrator", "fleet_gateway")
 
 
 @pytest.fixture
@@ -95,16 +94,8 @@ def token_target(tmp_path: Path) -> str:
     return f"{ready.host}:{ready.ports['grpc_token']}"
 
 
-def as_identity(secure: Path, identity: str) -> Credentials:
-    return Credentials(TlsFolder(secure / identity))
-
-
-def renew(secure: Path, identity: str, *, earlier: timedelta = timedelta(0)) -> x509.Certificate:
-    """Replace the certificate of an identity."""
-    authority = KeyPair.parse((secure / "ca.pem").read_bytes(), (secure / "ca.key").read_bytes())
-    fresh = issue(authority, identity, NOW - earlier)
-    write_private(secure / identity, {"key.pem": fresh.key_pem, "cert.pem": fresh.certificate_pem})
-    return fresh.certificate
+def as_identity(secure: Path, identity: str) -> TlsCredentials:
+    return TlsCredentials(TlsFolder(secure / identity))
 
 
 def shown_by(running: Running, secure: Path) -> x509.Certificate:
@@ -144,7 +135,7 @@ async def test_the_mesh_port_lets_nobody_in_without_a_good_certificate(
     running: Running, secure: Path, door: Door
 ) -> None:
     trust = (secure / "ca.pem").read_bytes()
-    own = KeyPair.parse(trust, (secure / "ca.key").read_bytes())
+    own = authority_of(secure)
     other = make_authority(NOW)
     await refused(running.target, grpc.ssl_channel_credentials(trust))
     for pair in (issue(other, "orchestrator", NOW), issue(own, "orchestrator", NOW - timedelta(days=8))):
@@ -157,7 +148,7 @@ async def test_the_mesh_port_lets_nobody_in_without_a_good_certificate(
 
 async def test_a_certificate_of_another_trust_domain_is_nobody(running: Running, secure: Path, door: Door) -> None:
     trust = (secure / "ca.pem").read_bytes()
-    own = KeyPair.parse(trust, (secure / "ca.key").read_bytes())
+    own = authority_of(secure)
     stranger = issue(own, "orchestrator", NOW, "elsewhere.example")
     # The very same authority signed it, and is not trusted to: its own certificate says for which domain it speaks.
     await refused(running.target, grpc.ssl_channel_credentials(trust, stranger.key_pem, stranger.certificate_pem))

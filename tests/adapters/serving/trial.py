@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-import buf.validate.validate_pb2  # noqa: F401 - the trial contract imports it
-from grpc_tools import protoc
-
-import logistics.contract.v1.method_pb2
-import logistics.contract.v1.sensitivity_pb2
-import logistics.contract.v1.service_pb2  # noqa: F401 - the trial contracts import them
 from gladhand.calls import current_call
 from gladhand.server import ServiceProcess
+from tests.adapters import protos
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 
 
-@cache
 def compiled() -> tuple[Any, Any]:
-    """Compile the trial contracts once; return the messages and the stubs of the first."""
-    out = mkdtemp(prefix="trial-")
-    arguments = [
-        "protoc",
-        f"-I{HERE}",
-        f"-I{ROOT / 'proto'}",
-        f"-I{ROOT / 'third_party' / 'proto'}",
-        f"-I{Path(protoc.__file__).parent / '_proto'}",
-        f"--python_out={out}",
-        f"--grpc_python_out={out}",
-        "trial.proto",
-        "careless.proto",
-        "guarded.proto",
-        "callers.proto",
-    ]
-    assert protoc.main(arguments) == 0
-    sys.path.insert(0, out)
-    try:
-        return importlib.import_module("trial_pb2"), importlib.import_module("trial_pb2_grpc")
-    finally:
-        sys.path.remove(out)
+    """Return the messages and stubs of the trial contract."""
+    return protos.compiled(HERE, "trial")
 
 
-@cache
 def careless() -> tuple[Any, Any]:
     """Return the messages and stubs of the contract whose methods lack their policy."""
-    return _compiled_beside("careless")
+    return protos.compiled(HERE, "careless")
 
 
-@cache
 def guarded() -> tuple[Any, Any]:
     """Return the messages and stubs of the contract that says who may call."""
-    return _compiled_beside("guarded")
+    return protos.compiled(HERE, "guarded")
 
 
 def know_callers(process: ServiceProcess[Any]) -> None:
@@ -66,18 +35,9 @@ def know_callers(process: ServiceProcess[Any]) -> None:
 
     The services of a real contract are found by themselves, as they lie in one package.
     """
-    stubs = _compiled_beside("callers")[1]
+    stubs = protos.compiled(HERE, "callers")[1]
     for name in ("FirstCaller", "SecondCaller", "Stranger"):
         process.add_servicer(getattr(stubs, f"add_{name}ServiceServicer_to_server"), object())
-
-
-def _compiled_beside(name: str) -> tuple[Any, Any]:
-    out = str(Path(compiled()[0].__file__).parent)
-    sys.path.insert(0, out)
-    try:
-        return importlib.import_module(f"{name}_pb2"), importlib.import_module(f"{name}_pb2_grpc")
-    finally:
-        sys.path.remove(out)
 
 
 @dataclass

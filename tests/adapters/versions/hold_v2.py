@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-import buf.validate.validate_pb2  # noqa: F401 - the contract imports it
 from google.protobuf.timestamp_pb2 import Timestamp
-from grpc_tools import protoc
 
-import logistics.contract.v1.method_pb2  # noqa: F401 - the contract imports it
 from gladhand.decider import Decider, Rejected
 from gladhand.envelope import EnvelopeType
 from gladhand.lifecycle import MachineState
 from gladhand.log.upcasting import Succession, succeed
 from logistics.error.v1 import ErrorReason
 from logistics.exception import v1
+from tests.adapters.protos import compiled
 
-_HERE = Path(__file__).resolve().parent
-_ROOT = _HERE.parents[2]
-
-
-def _compiled() -> tuple[Any, Any]:
-    out = mkdtemp(prefix="hold-v2-")
-    arguments = [
-        "protoc",
-        f"-I{_HERE}",
-        f"-I{_ROOT / 'proto'}",
-        f"-I{_ROOT / 'third_party' / 'proto'}",
-        f"-I{Path(protoc.__file__).parent / '_proto'}",
-        f"--python_out={out}",
-        f"--grpc_python_out={out}",
-        "hold_v2.proto",
-    ]
-    assert protoc.main(arguments) == 0
-    sys.path.insert(0, out)
-    try:
-        return importlib.import_module("hold_v2_pb2"), importlib.import_module("hold_v2_pb2_grpc")
-    finally:
-        sys.path.remove(out)
-
-
-v2, v2_grpc = _compiled()
+v2, v2_grpc = compiled(Path(__file__).resolve().parent, "hold_v2")
 UNTOLD = "UNTOLD"
 
 

@@ -21,7 +21,7 @@ from gladhand.cli.mesh.state import MeshState, read, stamp, write
 from gladhand.clock import SystemClock
 from gladhand.errors import StartRefused
 from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
 from gladhand.testing import eventually
 
@@ -50,7 +50,7 @@ def test_each_service_of_the_plan_serves_by_tls_with_its_own_certificate(home: H
     plan = mesh_plan(home, home.root, "python", "us", USUAL, secure=home.secure)
     for step in plan.steps:
         if step.name in SERVICES:
-            assert Credentials(TlsFolder(Path(step.environment["GLADHAND_TLS_DIR"]))).first.identity == step.name
+            assert TlsCredentials(TlsFolder(Path(step.environment["GLADHAND_TLS_DIR"]))).first.identity == step.name
             assert step.environment["GLADHAND_TOKEN_PORT"] == str(USUAL[f"{step.name}_token"])
             assert "GLADHAND_INSECURE" not in step.environment
     by_name = {step.name: step for step in plan.steps}

@@ -11,12 +11,15 @@ from typer.testing import CliRunner, Result
 
 from gladhand.cli.contracts import drawing as command
 from gladhand.cli.main import app
+from gladhand.contracts.installed import files
+from gladhand.contracts.lifecycles import lifecycles
 from gladhand.contracts.mermaid import anchor, drawing, page
 from gladhand.lifecycle import Edge, Lifecycle, lifecycle_of
 from tests.adapters.log.parcel import pb
 
+EVERY = lifecycles(files())
 ARROW = re.compile(r"    (\S+) --> (\S+?)(?:: (.+))?")
-every_lifecycle = pytest.mark.parametrize("table", command.declared(), ids=lambda table: str(table.enum))
+every_lifecycle = pytest.mark.parametrize("table", EVERY, ids=lambda table: str(table.enum))
 
 
 def read_back(text: str, table: Lifecycle) -> tuple[set[Edge], set[Edge], set[str], set[str]]:
@@ -85,7 +88,7 @@ def test_the_command_draws_one_by_short_or_full_name() -> None:
 
 def test_the_command_draws_all_as_json() -> None:
     shown = json.loads(run("--json").stdout)
-    assert set(shown) == {table.enum for table in command.declared()}
+    assert set(shown) == {table.enum for table in EVERY}
 
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
@@ -103,7 +106,7 @@ def test_the_page_is_written_into_the_clone(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(command, "clone_root", lambda: tmp_path)
     assert run("--write").exit_code == 0
     written = (tmp_path / command.PAGE).read_text(encoding="utf-8")
-    assert all(f"## {anchor(table)}\n" in written for table in command.declared())
+    assert all(f"## {anchor(table)}\n" in written for table in EVERY)
 
 
 def test_outside_a_clone_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from buf.validate.validate_pb2 import DoubleRules, DurationRules, Int64Rules, StringRules
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 
 from gladhand.contracts.comparison.spans import Bounds, cover, spans
@@ -37,6 +37,7 @@ def accepts(found: Int64Rules, value: int) -> bool:
 
 
 @given(old=rules(), new=rules())
+@example(old=Int64Rules(), new=Int64Rules(lte=-1, gte=0))
 def test_new_bounds_cover_the_old_ones_exactly_where_no_accepted_value_is_refused(
     old: Int64Rules, new: Int64Rules
 ) -> None:

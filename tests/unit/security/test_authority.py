@@ -14,8 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from gladhand.errors import StartRefused
-from gladhand.security.authority import Authority, write_private
+from gladhand.security.authority import Authority
 from gladhand.security.certificates import AUTHORITY_LIFE, LEAF_LIFE, due, identity_of, issue, make_authority
+from gladhand.security.private_files import write_private
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + LEAF_LIFE - timedelta(hours=1)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gladhand.security.authority import Authority, write_private
 from gladhand.security.certificates import KeyPair, issue
 from gladhand.security.folder import TlsFolder
-
-NOW = datetime.now(UTC)
+from gladhand.security.private_files import write_private
+from tests.adapters.certified import NOW, authority_of, secured
 
 
 @pytest.fixture
 def secure(tmp_path: Path) -> Path:
-    Authority.opened(tmp_path / "secure", NOW).provide(("orchestrator",), NOW)
-    return tmp_path / "secure"
+    return secured(tmp_path / "secure", "orchestrator")
 
 
 def fresh(secure: Path) -> KeyPair:
-    return issue(KeyPair.parse((secure / "ca.pem").read_bytes(), (secure / "ca.key").read_bytes()), "orchestrator", NOW)
+    return issue(authority_of(secure), "orchestrator", NOW)
 
 
 def test_what_is_read_says_who_it_is_and_until_when(secure: Path) -> None:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-from collections.abc import Iterator
 
 import grpc
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-import logistics
+from gladhand.contracts.installed import files_with_services
 from gladhand.errors import ContractError
 from gladhand.policy import DEFAULT_TIMEOUT_S, Idempotency, read_contracts
 from gladhand.service_config import MOST_IN_FLIGHT, service_config, service_config_json
@@ -17,10 +14,8 @@ from logistics.contract.v1 import method_pb2
 from tests.adapters.serving.trial import careless, compiled
 
 
-def services() -> Iterator[ServiceDescriptor]:
-    for module in pkgutil.walk_packages(logistics.__path__, "logistics."):
-        if module.name.endswith("_service_pb2"):
-            yield from importlib.import_module(module.name).DESCRIPTOR.services_by_name.values()
+def services() -> list[ServiceDescriptor]:
+    return [service for file in files_with_services() for service in file.services_by_name.values()]
 
 
 def test_every_method_of_the_contract_can_be_served() -> None:
