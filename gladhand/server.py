@@ -159,11 +159,12 @@ class ServiceProcess(Generic[S]):
             stack.enter_context(metrics.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
-            chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions), self.settings.unread_s)
+            gate = await self.gate()
+            chain = Chain(self.settings.slow_call_s, (gate, *self._admissions), self.settings.unread_s)
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services())
-            self._server = self._bind(chain, self._health, traces)
+            self._server = self._bind(chain, self._health, gate, traces)
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):
                 supervisor.add(name, body)
@@ -220,7 +221,7 @@ class ServiceProcess(Generic[S]):
             _log.critical("the process failed", exc_info=True)
             return EXIT_DIED
 
-    def _bind(self, chain: Chain, health: Health, traces: telemetry.Telemetry) -> grpc.aio.Server:
+    def _bind(self, chain: Chain, health: Health, gate: Gate, traces: telemetry.Telemetry) -> grpc.aio.Server:
         size = self.settings.max_message_bytes
         server = grpc.aio.server(
             interceptors=tuple(traces.server_interceptors()),
@@ -239,9 +240,9 @@ class ServiceProcess(Generic[S]):
         )
         self._methods.register(server, chain, self._once)
         health.add_to(server)
-        if self.settings.reflection and self._gate is not None:
-            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), self._gate.identify)
-        server.add_generic_rpc_handlers((UnknownMethods(self._methods.services()),))
+        if self.settings.reflection:
+            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), gate.identify)
+        server.add_generic_rpc_handlers((UnknownMethods(self._methods.services(), gate.identify),))
         self._bind_ports(server)
         return server
 
