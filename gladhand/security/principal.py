@@ -72,8 +72,8 @@ class Principal:
     is_service: bool = False
     """Whether it is a process of the mesh, which works for many clients and is held back by limits of its own."""
 
-    services: frozenset[str] = frozenset()
-    """Full names of services of which it may call every method, as the contract's ServicePolicy declares."""
+    calls: frozenset[str] = frozenset()
+    """What a service may call by its contract's ServicePolicy: `package.Service/Method`, or a whole service."""
 
     @property
     def sees_all(self) -> bool:
