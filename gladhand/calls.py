@@ -48,6 +48,9 @@ class Call:
     caller: Principal | None = None
     """The same with its rights; None where nobody asked."""
 
+    counted: bool = False
+    """Whether it counts as one that its client has in hand."""
+
     trailing: list[tuple[str, str | bytes]] = field(default_factory=list)
     """Metadata to send with the answer, beside the correlation id."""
 

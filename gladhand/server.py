@@ -26,6 +26,7 @@ from gladhand.health import Health
 from gladhand.idempotency import IdempotencyStore, Once
 from gladhand.interceptors.admission import Admission
 from gladhand.interceptors.chain import Chain
+from gladhand.interceptors.shares import Shares
 from gladhand.interceptors.unknown import UnknownMethods
 from gladhand.logging import configure
 from gladhand.readiness import Ready, remove_ready, write_ready
@@ -48,6 +49,9 @@ _log = logging.getLogger(__name__)
 
 _REPORT_S = 60.0
 """Seconds between two reports of the calls served."""
+
+_CLIENTS = 4
+"""How many clients it takes to hold all calls that a server serves at once."""
 
 _LEAVE_S = 0.2
 """Seconds between telling clients that the server stops and stopping."""
@@ -160,7 +164,8 @@ class ServiceProcess(Generic[S]):
             stack.push_async_callback(self._resources.aclose)
             await build(self)
             gate = await self.gate()
-            chain = Chain(self.settings.slow_call_s, (gate, *self._admissions), self.settings.unread_s)
+            shares = Shares(max(1, self.settings.max_concurrent_calls // _CLIENTS))
+            chain = Chain(self.settings.slow_call_s, shares, (gate, *self._admissions), self.settings.unread_s)
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services())
