@@ -168,7 +168,7 @@ class ServiceProcess(Generic[S]):
             chain = Chain(self.settings.slow_call_s, shares, (gate, *self._admissions), self.settings.unread_s)
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
-            self._health = Health(self._methods.services())
+            self._health = Health(self._methods.services(), shares.most)
             self._server = self._bind(chain, self._health, gate, traces)
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):

@@ -21,7 +21,7 @@ class Shares:
 
     def __init__(self, most: int) -> None:
         """`most`: calls of one client at once, on this server."""
-        self._most = most
+        self.most = most
         self._held: dict[str, int] = {}
 
     def take(self, call: Call) -> None:
@@ -30,7 +30,7 @@ class Shares:
         if caller is None or caller.is_service or caller.proof is Proof.NOTHING:
             return
         held = self._held.get(caller.name, 0)
-        if held >= self._most:
+        if held >= self.most:
             raise ResourceFull(
                 f"the caller has {held} calls in hand, and more it may not; end some first",
                 reason="RATE_LIMITED",

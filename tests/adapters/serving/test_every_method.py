@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2
 from gladhand.readiness import read_ready
 from gladhand.server import ServiceProcess
 from gladhand.settings import Settings
+from gladhand.testing import eventually
 from logistics.contract.v1.method_pb2 import policy
 from logistics.dispatch.v1 import DispatchServiceServicer, add_DispatchServiceServicer_to_server
 from logistics.edge.v1 import EdgeIngestServiceServicer, add_EdgeIngestServiceServicer_to_server
@@ -33,6 +34,9 @@ DISPATCH, EDGE, ERP, ORCHESTRATOR, SERVER = (
     "logistics.orchestrator.v1.OrchestratorService",
     "logistics.server.v1.ServerService",
 )
+CALLS = 64
+"""What the process serves at once."""
+
 STANDARD = (
     "grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
@@ -111,6 +115,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
         token_port=0,
         jwks=str(issuer.jwks),
         ready_file=ready,
+        max_concurrent_calls=CALLS,
         grace_s=1.0,
     )
 
@@ -153,6 +158,23 @@ async def test_nothing_but_health_answers_whoever_proves_nothing(mesh: Mesh) -> 
         assert health_pb2.HealthCheckResponse.FromString(await check(b"", timeout=10)).status
     async with mesh.connect(mesh.port) as channel:
         assert await status(channel, "grpc.health.v1.Health/Check") == "UNAVAILABLE"
+
+
+async def test_strangers_who_watch_health_take_nothing_from_the_mesh(mesh: Mesh) -> None:
+    async with mesh.connect(mesh.token_port) as outside, mesh.connect(mesh.port, "operator") as inside:
+        watch: Any = outside.unary_stream("/grpc.health.v1.Health/Watch")
+        watching = [watch(b"") for _ in range(CALLS // 4)]
+        for each in watching:
+            await each.read()
+        assert await status(outside, "grpc.health.v1.Health/Watch") == "UNIMPLEMENTED"
+        assert await status(inside, "grpc.health.v1.Health/Watch") == "OK"
+        assert await status(inside, f"{SERVER}/GetServerStatus") == "OK"
+        watching.pop().cancel()
+
+        async def room() -> bool:
+            return await status(outside, "grpc.health.v1.Health/Watch") == "OK"
+
+        await eventually(room)
 
 
 @pytest.mark.parametrize("identity", BY_CERTIFICATE)
