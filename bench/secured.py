@@ -10,9 +10,10 @@ import grpc
 
 from gladhand.clock import SystemClock
 from gladhand.security.authority import Authority
-from gladhand.security.credentials import Credentials
+from gladhand.security.credentials import TlsCredentials
 from gladhand.security.folder import TlsFolder
-from gladhand.security.signing import ISSUER, Grant, SigningKey, ensure_signing_key
+from gladhand.security.names import ISSUER
+from gladhand.security.signing import Grant, SigningKey, ensure_signing_key
 
 __all__ = ["FOLDER", "Secured"]
 
@@ -57,7 +58,7 @@ class Secured:
     @property
     def server(self) -> grpc.ServerCredentials:
         """What the bare server proves itself with."""
-        return Credentials(TlsFolder(self.folder / _SERVER)).for_tokens()
+        return TlsCredentials(TlsFolder(self.folder / _SERVER)).for_tokens()
 
     @property
     def channel(self) -> grpc.ChannelCredentials:

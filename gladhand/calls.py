@@ -51,6 +51,9 @@ class Call:
     known_until: float | None = None
     """Event loop time at which the proof of who calls ends, None where it has no end: a stream ends with it."""
 
+    counted: bool = False
+    """Whether it counts as one that its client has in hand."""
+
     trailing: list[tuple[str, str | bytes]] = field(default_factory=list)
     """Metadata to send with the answer, beside the correlation id."""
 

@@ -17,8 +17,12 @@ _Status = health_pb2.HealthCheckResponse
 class Health(health_pb2_grpc.HealthServicer):
     """Answers Check and Watch. Watchers are let go at the drain, which grpcio's own servicer does not do."""
 
-    def __init__(self, services: Iterable[str]) -> None:
-        """Begin with NOT_SERVING for the process (the empty name) and each of `services`."""
+    def __init__(self, services: Iterable[str], strangers: int) -> None:
+        """Begin with NOT_SERVING for the process (the empty name) and each of `services`.
+
+        `strangers`: how many may watch at once over TLS without a certificate, since nobody asks them who they are.
+        """
+        self._room = strangers
         self._serving = dict.fromkeys(("", *services), False)
         self._draining = False
         self._watchers = 0
@@ -53,15 +57,23 @@ class Health(health_pb2_grpc.HealthServicer):
         return _Status(status=self._status(request.service))
 
     async def Watch(
-        self, request: health_pb2.HealthCheckRequest, _context: Any
+        self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Yield the status, and again whenever it changes, until the server drains."""
+        """Yield the status, and again whenever it changes, until the server drains.
+
+        UNIMPLEMENTED where too many strangers watch: gRPC's clients then go on without looking (gRFC A17).
+        """
+        strange = _is_stranger(context)
+        if strange and not self._room:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "too many watch; go on without, or show a certificate")
+        self._room -= strange
         self._watchers += 1
         try:
             async for status in self._changes(request.service):
                 yield _Status(status=status)
         finally:
             self._watchers -= 1
+            self._room += strange
 
     async def _changes(self, service: str) -> AsyncIterator[Any]:
         told: int | None = None
@@ -82,3 +94,9 @@ class Health(health_pb2_grpc.HealthServicer):
         if serving is None:
             return _Status.SERVICE_UNKNOWN
         return _Status.SERVING if serving else _Status.NOT_SERVING
+
+
+def _is_stranger(context: Any) -> bool:
+    """Whether the peer came to a port of TLS and showed no certificate of the mesh."""
+    proven = context.auth_context()
+    return "peer_spiffe_id" not in proven and proven.get("transport_security_type") == [b"ssl"]

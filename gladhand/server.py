@@ -26,6 +26,7 @@ from gladhand.health import Health
 from gladhand.idempotency import IdempotencyStore, Once
 from gladhand.interceptors.admission import Admission
 from gladhand.interceptors.chain import Chain
+from gladhand.interceptors.shares import Shares
 from gladhand.interceptors.unknown import UnknownMethods
 from gladhand.logging import configure
 from gladhand.readiness import Ready, remove_ready, write_ready
@@ -48,6 +49,9 @@ _log = logging.getLogger(__name__)
 
 _REPORT_S = 60.0
 """Seconds between two reports of the calls served."""
+
+_CLIENTS = 4
+"""How many clients it takes to hold all calls that a server serves at once."""
 
 _LEAVE_S = 0.2
 """Seconds between telling clients that the server stops and stopping."""
@@ -159,11 +163,13 @@ class ServiceProcess(Generic[S]):
             stack.enter_context(metrics.started(self.name, self.settings.otlp_endpoint))
             stack.push_async_callback(self._resources.aclose)
             await build(self)
-            chain = Chain(self.settings.slow_call_s, (await self.gate(), *self._admissions), self.settings.unread_s)
+            gate = await self.gate()
+            shares = Shares(max(1, self.settings.max_concurrent_calls // _CLIENTS))
+            chain = Chain(self.settings.slow_call_s, shares, (gate, *self._admissions), self.settings.unread_s)
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
-            self._health = Health(self._methods.services())
-            self._server = self._bind(chain, self._health, traces)
+            self._health = Health(self._methods.services(), shares.most)
+            self._server = self._bind(chain, self._health, gate, traces)
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):
                 supervisor.add(name, body)
@@ -220,7 +226,7 @@ class ServiceProcess(Generic[S]):
             _log.critical("the process failed", exc_info=True)
             return EXIT_DIED
 
-    def _bind(self, chain: Chain, health: Health, traces: telemetry.Telemetry) -> grpc.aio.Server:
+    def _bind(self, chain: Chain, health: Health, gate: Gate, traces: telemetry.Telemetry) -> grpc.aio.Server:
         size = self.settings.max_message_bytes
         server = grpc.aio.server(
             interceptors=tuple(traces.server_interceptors()),
@@ -239,9 +245,9 @@ class ServiceProcess(Generic[S]):
         )
         self._methods.register(server, chain, self._once)
         health.add_to(server)
-        if self.settings.reflection and self._gate is not None:
-            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), self._gate.identify)
-        server.add_generic_rpc_handlers((UnknownMethods(self._methods.services()),))
+        if self.settings.reflection:
+            add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), gate.identify)
+        server.add_generic_rpc_handlers((UnknownMethods(self._methods.services(), gate.identify),))
         self._bind_ports(server)
         return server
 

@@ -82,6 +82,9 @@ class Home:
         return self.root / "data" / name
 
     def prepare(self) -> None:
-        """Make the directories. Raises OSError."""
+        """Make the directories, for this user alone: databases and logs hold customers. Raises OSError.
+
+        One that is there already keeps its mode: it may be shared on purpose.
+        """
         for directory in (self.root, self.cache, self.logs, self.run):
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)

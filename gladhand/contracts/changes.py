@@ -8,7 +8,7 @@ from datetime import date
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from gladhand.contracts.comparison import elements, lifecycles, methods, routing, rules
+from gladhand.contracts.comparison import elements, lifecycles, methods, rights, routing, rules
 from gladhand.contracts.comparison.concerned import Concerned
 from gladhand.contracts.comparison.finding import ChangeKind, Finding
 from gladhand.contracts.model import Contract, read
@@ -48,7 +48,9 @@ def compare(old: FileDescriptorSet, new: FileDescriptorSet, today: date | None =
     earlier, later, lines = Concerned(before), Concerned(after), Lines(after.files)
     found = [
         _change(
-            finding, lines, (earlier if finding.was else later).by(finding.element, senders_only=_at_senders(finding))
+            finding,
+            lines,
+            finding.whom or (earlier if finding.was else later).by(finding.element, senders_only=_at_senders(finding)),
         )
         for finding in findings(before, after, today)
     ]
@@ -62,6 +64,7 @@ def findings(old: Contract, new: Contract, today: date | None) -> Iterator[Findi
     yield from methods.compare(old, new, today)
     yield from lifecycles.compare(old, new)
     yield from routing.compare(old, new)
+    yield from rights.compare(old, new)
     yield from rules.compare(old, new)
 
 

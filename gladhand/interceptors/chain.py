@@ -18,6 +18,7 @@ from gladhand.idempotency import Once
 from gladhand.ids import new_id
 from gladhand.interceptors.admission import Admission
 from gladhand.interceptors.outcome import Context, Outcome
+from gladhand.interceptors.shares import Shares
 from gladhand.interceptors.streams import OpenStreams, late
 from gladhand.interceptors.tally import Tally
 from gladhand.interceptors.unread import Reading
@@ -44,6 +45,9 @@ class Chain:
 
     slow_s: float
     """Seconds from which an answered call is logged as slow."""
+
+    shares: Shares
+    """What one client may have in hand at once."""
 
     admissions: Sequence[Admission] = ()
     unread_s: float = 60.0
@@ -73,7 +77,7 @@ class Chain:
 
     def _unary(self, contract: MethodContract, inner: Unary, outcome: Outcome) -> Unary:
         now = asyncio.get_running_loop().time
-        admissions, read = self.admissions, _reader(contract)
+        admissions, read, shares = self.admissions, _reader(contract), self.shares
 
         async def serve(request: Any, context: Context) -> Any:
             started = now()
@@ -82,6 +86,8 @@ class Chain:
                 for step in admissions:
                     if (waiting := step(call, context)) is not None:
                         await waiting
+                if admissions:
+                    shares.take(call)
                 request = read(call, request)
                 if own_limit:
                     answer = await _within(call, inner(request, context))
@@ -89,6 +95,8 @@ class Chain:
                     answer = await inner(request, context)
             except BaseException as fault:  # noqa: BLE001 - every end of a call is told, counted and logged
                 await outcome.failed(call, context, fault, now() - started)
+            finally:
+                shares.give_back(call)
             outcome.answered(call, context, now() - started)
             return answer
 
@@ -106,6 +114,8 @@ class Chain:
                 for step in admissions:
                     if (waiting := step(call, context)) is not None:
                         await waiting
+                if admissions:
+                    self.shares.take(call)
                 async for answer in paced(call, inner(read(call, request), context)):
                     reading.offered()
                     yield answer
@@ -117,6 +127,7 @@ class Chain:
                 await outcome.failed(call, context, fault, now() - started)
             finally:
                 reading.over()
+                self.shares.give_back(call)
             outcome.answered(call, context, now() - started)
 
         return serve

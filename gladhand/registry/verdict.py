@@ -23,6 +23,7 @@ __all__ = ["Hit", "Judged", "Verdict", "answers_for", "judge"]
 Compare = Callable[[FileDescriptorSet, FileDescriptorSet], tuple[Change, ...]]
 
 _POLICY = ("LIFECYCLE_",)
+_RIGHT = "RIGHT_REMOVED"
 _LESS = frozenset({ChangeKind.BROKEN, ChangeKind.TIGHTENED})
 
 
@@ -96,7 +97,11 @@ def judge(
             return ()
         if known in changes:
             stands = footprint(registration, footing[known])
-            found = [Hit(change, _uses(change, stands)) for change in changes[known] if _counts(change)]
+            found = [
+                Hit(change, _uses(change, stands))
+                for change in changes[known]
+                if _counts(change) and (change.rule != _RIGHT or _loses(registration, change, footing[known], after))
+            ]
         else:
             found = [_gone(use) for use in sorted(footprint(registration, after).missing)]
         left = (Hit(hit.change, tuple(use for use in hit.uses if concerns(use, after))) for hit in found)
@@ -145,6 +150,16 @@ def answers_for(own: Registration) -> Callable[[Use, Contract], bool]:
 def _counts(change: Change) -> bool:
     """Whether a change takes away something that travels."""
     return change.kind in _LESS and not change.rule.startswith(_POLICY)
+
+
+def _loses(registration: Registration, change: Change, before: Contract, after: Contract) -> bool:
+    """Whether it is this process that may no longer call something, and not another that calls the same."""
+
+    def may(contract: Contract) -> bool:
+        policies = (contract.services[name].policy for name in registration.serves if name in contract.services)
+        return any(change.element in policy.calls for policy in policies if policy is not None)
+
+    return may(before) and not may(after)
 
 
 def _uses(change: Change, stands: Footprint) -> tuple[Use, ...]:

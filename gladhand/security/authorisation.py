@@ -15,11 +15,13 @@ def permit(method: MethodContract, caller: Principal) -> None:
 
     The message names what is missing and nothing of the object that was asked for.
     """
-    if caller.proof is Proof.NOTHING or method.service in caller.services:
+    if caller.proof is Proof.NOTHING:
         return
     if caller.is_service:
+        if method.service in caller.calls or method.path.removeprefix("/") in caller.calls:
+            return
         raise PermissionDenied(
-            f"the contract does not let {caller.name} call {method.service}",
+            f"the contract does not let {caller.name} call {method.path.removeprefix('/')}",
             metadata={"method": method.path, "identity": caller.name},
         )
     if method.audience.isdisjoint(caller.audiences):

@@ -29,7 +29,7 @@ def by_spiffe_id(services: Iterable[ServiceDescriptor], trust_domain: str = TRUS
             # An identity that calls nobody is known all the same: it is refused for its rights, not for its name.
             calls.setdefault(policy.identity, set()).update(policy.calls)
     found = {
-        name: Principal(name, Proof.CERTIFICATE, is_service=True, services=frozenset(names))
+        name: Principal(name, Proof.CERTIFICATE, is_service=True, calls=frozenset(names))
         for name, names in calls.items()
     }
     internal = frozenset({int(AUDIENCE_INTERNAL)})

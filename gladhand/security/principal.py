@@ -75,8 +75,8 @@ class Principal:
     until: float | None = None
     """Seconds since 1970 at which the proof ends, None where the connection is the proof."""
 
-    services: frozenset[str] = frozenset()
-    """Full names of services of which it may call every method, as the contract's ServicePolicy declares."""
+    calls: frozenset[str] = frozenset()
+    """What a service may call by its contract's ServicePolicy: `package.Service/Method`, or a whole service."""
 
     @property
     def sees_all(self) -> bool:

@@ -105,6 +105,8 @@ def _service(contract: Contract, package: str, found: ServiceDescriptor) -> list
                 ("reads", declared.reads),
                 ("buckets", declared.buckets),
                 ("object buckets", declared.objects),
+                ("consumers", [f"{each.durable}: {' '.join(each.filters)}" for each in declared.consumers]),
+                ("timers", declared.timers),
             )
             if values
         ]

@@ -38,3 +38,6 @@ class Finding:
 
     was: Place | None = None
     """Where it stands in the older contract; None for what is new."""
+
+    whom: tuple[str, ...] = ()
+    """Who notices, where that does not follow from the element."""

@@ -30,5 +30,6 @@ RULES = (
     Rule("SCOPE_NO_ADD", BREAKING, "Checks that nobody gains or loses an RPC by its scopes, nor loses it by audience."),
     Rule("RATE_CLASS_NO_LOWER", BREAKING, "Checks that no RPC falls into a rate class with a smaller share."),
     Rule("STAGE_NO_SKIP", BREAKING, "Checks that an RPC is deprecated and past its sunset before it is deleted."),
+    Rule("IDENTITY_SAME", BREAKING, "Checks that the process behind a service keeps its identity."),
     Rule("EVENT_SUBJECT_SAME", BREAKING, "Checks that events stay on their subject and stream."),
 )

@@ -7,8 +7,10 @@ from services.orchestrator.servicer.history import HistoryMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
 
-OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "AmendOrder", "CancelOrder", "RecordProofOfDelivery", "StartPlanningWave"})
-"""Methods that the log itself keeps from happening twice, so that they need no record of their answers."""
+OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
+"""Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
+content, so that they need no record of their answers. All others would take another wish under a used request id for a
+repetition of the first, and answer as if it had been done."""
 
 
 class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods):

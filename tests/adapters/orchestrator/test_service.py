@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -116,6 +116,38 @@ async def test_the_same_request_gives_the_first_answer_and_another_body_is_refus
     other = SubmitOrderRequest(request_id=request_id, order=an_order("SO-1", ("CRATE", 9)))
     refused = await refusal(orchestrator.SubmitOrder(other))
     assert isinstance(refused, RequestIdReused | AlreadyExists)
+
+
+async def test_another_wish_under_a_used_request_id_is_refused_and_never_taken_for_done(
+    orchestrator: Stub, gateways: Gateways
+) -> None:
+    gateways.erp.short.add("GHOST")
+    order = await submit(orchestrator, an_order("SO-1", ("GHOST", 1)))
+    await in_state(orchestrator, order.order_id, OrderState.ORDER_STATE_REJECTED)
+    unwanted = await submit(orchestrator, an_order("SO-2"))
+    amending, cancelling, planning = (str(uuid4()) for _ in range(3))
+
+    def amend(count: int) -> AmendOrderRequest:
+        amended = an_order("SO-1", ("GHOST", count))
+        return AmendOrderRequest(request_id=amending, order_id=order.order_id, order=amended)
+
+    def cancel(reason: str) -> CancelOrderRequest:
+        return CancelOrderRequest(request_id=cancelling, order_id=unwanted.order_id, reason=reason)
+
+    def plan(region: str) -> StartPlanningWaveRequest:
+        return StartPlanningWaveRequest(request_id=planning, region=region)
+
+    ways: list[tuple[Callable[[Any], Awaitable[Any]], Any, Any]] = [
+        (orchestrator.AmendOrder, amend(2), amend(3)),
+        (orchestrator.StartPlanningWave, plan("eu"), plan("apac")),
+        (orchestrator.CancelOrder, cancel("no longer wanted"), cancel("fraud")),
+    ]
+    for method, first, other in ways:
+        answer = await call(method(first))
+        assert await call(method(first)) == answer
+        refused = await refusal(method(other))
+        assert isinstance(refused, RequestIdReused)
+        assert len(refused.first_digest) == 64
 
 
 async def test_a_changed_sale_is_an_amendment_until_it_is_planned(orchestrator: Stub, gateways: Gateways) -> None:

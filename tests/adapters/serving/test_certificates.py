@@ -62,7 +62,7 @@ async def test_a_service_may_call_every_method_of_the_services_that_its_contract
 async def test_a_service_that_the_contract_lets_call_nobody_is_refused_by_name(connect: Connect) -> None:
     error = await refused(connect("spiffe://gladhand.local/stranger").Look(pb2.LookRequest()))
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
-    assert "does not let stranger call guarded.v1.GuardedService" in str(error.details())
+    assert "does not let stranger call guarded.v1.GuardedService/Look" in str(error.details())
 
 
 async def test_the_operator_has_every_scope_of_what_is_internal_and_nothing_else(connect: Connect) -> None:

@@ -78,7 +78,7 @@ async def test_a_message_over_the_limit_is_told_the_limit() -> None:
     assert "2048" in str(error.details())
 
 
-async def test_an_unknown_method_is_told_what_there_is_and_asks_for_no_proof(running: Any) -> None:
+async def test_an_unknown_method_is_told_what_there_is(running: Any) -> None:
     async with guarding(insecure=True) as guarded_one, channel(guarded_one.target) as ours:
         ask: Any = ours.unary_unary("/guarded.v1.GuardedService/Vanish")
         error = await refused(ask(b""))

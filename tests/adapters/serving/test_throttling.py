@@ -12,6 +12,7 @@ import pytest
 from gladhand.client import call, channel
 from gladhand.errors import ResourceFull, SettingsError, StartRefused, Unsupported
 from gladhand.settings import Settings
+from gladhand.testing import eventually
 from tests.adapters.serving.door import Guarded, Issuer, asking, bearer, guarding
 from tests.adapters.serving.test_chain import details, refused
 from tests.adapters.serving.trial import guarded
@@ -40,6 +41,31 @@ async def test_a_flood_of_one_client_takes_nothing_from_the_others(issuer: Issue
     assert found["ErrorInfo"].reason == "RATE_LIMITED"
     assert dict(found["ErrorInfo"].metadata) == {"rate_class": "READ", "method": "/guarded.v1.GuardedService/Look"}
     assert 0 < found["RetryInfo"].retry_delay.ToSeconds() <= 3600
+
+
+async def test_a_client_that_holds_streams_open_takes_nothing_from_the_others(issuer: Issuer) -> None:
+    async with asking(insecure=True, jwks=str(issuer.jwks), max_concurrent_calls=12) as stub:
+        ann, bob = bearer(issuer.token()), bearer(issuer.token(sub="bob"))
+        held = [stub.Follow(pb2.LookRequest(), metadata=ann) for _ in range(3)]
+        for stream in held:
+            await stream.read()
+        for method in (stub.Look(pb2.LookRequest(), metadata=ann), stub.Follow(pb2.LookRequest(), metadata=ann).read()):
+            error = await refused(method)
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert details(error)["ErrorInfo"].reason == "RATE_LIMITED"
+            assert details(error)["ErrorInfo"].metadata["in_hand"] == "3"
+        assert (await stub.Look(pb2.LookRequest(), metadata=bob)).caller == "bob"
+        held[0].cancel()
+
+        async def let_in_again() -> bool:
+            try:
+                return bool((await stub.Look(pb2.LookRequest(), metadata=ann)).caller)
+            except grpc.aio.AioRpcError:
+                return False
+
+        await eventually(let_in_again)
+        for stream in held:
+            stream.cancel()
 
 
 async def test_classes_are_counted_apart_and_two_tokens_of_one_client_together(issuer: Issuer) -> None:

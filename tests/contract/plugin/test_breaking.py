@@ -17,6 +17,7 @@ SCOPE = "SCOPE_NO_ADD"
 RATE = "RATE_CLASS_NO_LOWER"
 STAGE = "STAGE_NO_SKIP"
 SUBJECT = "EVENT_SUBJECT_SAME"
+IDENTITY = "IDENTITY_SAME"
 
 LEFT_FROM_GATE = """    edges: {
       event: "left"
@@ -57,6 +58,15 @@ class Harm(NamedTuple):
 HARMFUL = {
     "an_edge": Harm(
         EDGE, {LEFT_FROM_GATE: "  }];\n  // On a spot."}, "(logistics.contract.v1.state) = {\n    born_by", "by left"
+    ),
+    "another_identity": Harm(
+        IDENTITY, {'identity: "yard_gate"': 'identity: "gate"'}, "identity:", "was yard_gate and is gate"
+    ),
+    "no_identity": Harm(
+        IDENTITY,
+        {'  option (logistics.contract.v1.service) = {identity: "yard_gate"};\n': ""},
+        "service YardService",
+        "was yard_gate and is nobody",
     ),
     "a_birth": Harm(
         EDGE, {'    born_by: ["admitted"]\n': ""}, "(logistics.contract.v1.state) = {\n    edges", "is born"

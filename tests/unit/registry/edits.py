@@ -109,6 +109,15 @@ def publishing(service: str, *subjects: str) -> Edit:
     return edit
 
 
+def calling(service: str, *calls: str) -> Edit:
+    """Let a service declare whom it calls."""
+
+    def edit(image: FileDescriptorSet) -> None:
+        _named(image, service, "service").options.Extensions[service_policy].calls[:] = calls
+
+    return edit
+
+
 def without_policy(service: str) -> Edit:
     """Let a service declare nothing of what it may do."""
 

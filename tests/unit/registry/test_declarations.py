@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pool import Default
 
 from gladhand.bus.port import Delivery, Subscription
 from gladhand.contracts.image import load
@@ -17,6 +18,7 @@ from gladhand.registry.images import digest_of, normal, own_image, packed, unpac
 from gladhand.registry.participants import declared
 from gladhand.registry.paths import covers
 from logistics.contract.v1.registration_pb2 import PARTICIPATION_CONSUMER, PARTICIPATION_SERVICE
+from logistics.contract.v1.service_pb2 import service as service_policy
 from logistics.load.v1 import LoadEvent
 from logistics.order.v1 import OrderEvent
 from services.orchestrator.journal import DECIDERS
@@ -115,6 +117,17 @@ def test_a_service_declares_the_methods_that_its_code_calls(service: str, reposi
     messages = {name for name in called if name.endswith(("Request", "Response"))}
     part: Service = import_module(f"services.{service}.registration").REGISTRATION
     assert {call.partition("/")[2] for call in part.calls} == called - messages
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_contract_lets_a_service_call_what_it_calls_and_no_method_more(service: str) -> None:
+    part: Service = import_module(f"services.{service}.registration").REGISTRATION
+    allowed = {
+        call
+        for each in part.services
+        for call in Default().FindServiceByName(each).GetOptions().Extensions[service_policy].calls
+    }
+    assert allowed == set(part.calls)
 
 
 @pytest.mark.parametrize("service", SERVICES)

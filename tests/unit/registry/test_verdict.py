@@ -22,6 +22,9 @@ from tests.unit.registry.edits import Edit, edited
 GET, LIST, SUBMIT = (
     f"logistics.orchestrator.v1.OrchestratorService/{each}" for each in ("GetOrder", "ListOrders", "SubmitOrder")
 )
+EDGE = "logistics.edge.v1.EdgeIngestService"
+RECORD = "logistics.orchestrator.v1.OrchestratorService/RecordProofOfDelivery"
+RESOLVE = "logistics.dispatch.v1.DispatchService/ResolveDevice"
 ORDER, LINE = "logistics.order.v1.Order", "logistics.order.v1.OrderLine"
 
 BILLING = Consumer("billing", reads={OrderEvent: ["order_id", "received.order.lines.quantities.invoiced.value"]})
@@ -184,6 +187,16 @@ def test_a_service_without_policy_answers_for_every_event_and_only_its_own_metho
     own = entry(Service("fleet", services=[fleet]))
     verdict = judge(new, [entry(BILLING), entry(PORTAL)], {digest_of(own_image()): own_image()}, answers_for(own))
     assert broken(verdict) == {"billing"}
+
+
+def test_a_process_is_hit_that_may_no_longer_call_what_it_calls_and_no_other_caller_of_it() -> None:
+    edge = Service("edge_gateway", services=[EDGE], calls=[RECORD])
+    phones = Consumer("phones", calls=[RECORD])
+    (hit_one,) = asked(edits.calling(EDGE), parts=(edge, phones)).broken
+    assert hit_one.name == "edge_gateway"
+    assert [use.of for hit in hit_one.hits for use in hit.uses] == [RECORD]
+    assert "edge_gateway may no longer call" in str(hit_one.hits[0])
+    assert broken(asked(edits.calling(EDGE, RECORD, RESOLVE, SUBMIT), parts=(edge, phones))) == set()
 
 
 def test_a_declared_path_of_garbage_stands_on_nothing_known() -> None:

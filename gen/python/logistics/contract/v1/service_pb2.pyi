@@ -47,8 +47,9 @@ class ServicePolicy(_message.Message):
     """
     @_builtins.property
     def calls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Full names of the services whose methods the identity may call, for example `logistics.erp.v1.ErpGatewayService`.
-        Empty means that it calls nobody.
+        """Full names of the methods that the identity may call, for example `logistics.erp.v1.ErpGatewayService/GetCustomer`.
+        The name of a service alone, such as `logistics.erp.v1.ErpGatewayService`, stands for all its methods. Empty means
+        that it calls nobody.
         """
 
     @_builtins.property

@@ -32,8 +32,9 @@ export declare type ServicePolicy = Message<"logistics.contract.v1.ServicePolicy
   identity: string;
 
   /**
-   * Full names of the services whose methods the identity may call, for example `logistics.erp.v1.ErpGatewayService`.
-   * Empty means that it calls nobody.
+   * Full names of the methods that the identity may call, for example `logistics.erp.v1.ErpGatewayService/GetCustomer`.
+   * The name of a service alone, such as `logistics.erp.v1.ErpGatewayService`, stands for all its methods. Empty means
+   * that it calls nobody.
    *
    * @generated from field: repeated string calls = 2;
    */
