@@ -94,7 +94,7 @@ class ServiceProcess(Generic[S]):
         self._gate: Gate | None = None
         self._once: Once | None = None
         self._health: Health | None = None
-        self._server: grpc.aio.Server | None = None
+        self._servers: list[grpc.aio.Server] = []
         self._hurry: asyncio.Future[None] | None = None
 
     async def enter(self, resource: AbstractAsyncContextManager[T]) -> T:
@@ -169,11 +169,12 @@ class ServiceProcess(Generic[S]):
             status = ServerStatus(self.name, self._methods.services(), chain.tally)
             self.add_servicer(add_ServerServiceServicer_to_server, status)
             self._health = Health(self._methods.services(), shares.most)
-            self._server = self._bind(chain, self._health, gate, traces)
+            self._servers = self._bind(chain, self._health, gate, traces)
             self._supervisor = supervisor = Supervisor()
             for name, body in (*self._tasks, ("call report", self._reporter(chain))):
                 supervisor.add(name, body)
-            await self._server.start()
+            for server in self._servers:
+                await server.start()
             stack.push_async_callback(self._drain, chain, supervisor)
             supervisor.start()
             await self._health.mark(serving=True)
@@ -226,7 +227,20 @@ class ServiceProcess(Generic[S]):
             _log.critical("the process failed", exc_info=True)
             return EXIT_DIED
 
-    def _bind(self, chain: Chain, health: Health, gate: Gate, traces: telemetry.Telemetry) -> grpc.aio.Server:
+    def _bind(self, chain: Chain, health: Health, gate: Gate, traces: telemetry.Telemetry) -> list[grpc.aio.Server]:
+        """One server for the mesh and one for token holders: strangers who fill the second leave the first alone."""
+        settings, own = self.settings, self.credentials
+        servers = [self._built(chain, health, gate, traces)]
+        mutual = None if own is None else own.for_mesh()
+        self._ports["grpc"] = _listen(servers[0], settings.host, settings.port, "GLADHAND_PORT", mutual)
+        if own is not None and settings.token_port is not None:
+            servers.append(self._built(chain, health, gate, traces))
+            self._ports["grpc_token"] = _listen(
+                servers[1], settings.host, settings.token_port, "GLADHAND_TOKEN_PORT", own.for_tokens()
+            )
+        return servers
+
+    def _built(self, chain: Chain, health: Health, gate: Gate, traces: telemetry.Telemetry) -> grpc.aio.Server:
         size = self.settings.max_message_bytes
         server = grpc.aio.server(
             interceptors=tuple(traces.server_interceptors()),
@@ -248,17 +262,7 @@ class ServiceProcess(Generic[S]):
         if self.settings.reflection:
             add_reflection(server, (*self._methods.services(), "grpc.health.v1.Health"), gate.identify)
         server.add_generic_rpc_handlers((UnknownMethods(self._methods.services(), gate.identify),))
-        self._bind_ports(server)
         return server
-
-    def _bind_ports(self, server: grpc.aio.Server) -> None:
-        settings, own = self.settings, self.credentials
-        mutual = None if own is None else own.for_mesh()
-        self._ports["grpc"] = _listen(server, settings.host, settings.port, "GLADHAND_PORT", mutual)
-        if own is not None and settings.token_port is not None:
-            self._ports["grpc_token"] = _listen(
-                server, settings.host, settings.token_port, "GLADHAND_TOKEN_PORT", own.for_tokens()
-            )
 
     def _report_ready(self) -> None:
         ready = Ready(self.name, os.getpid(), self.settings.host, dict(self._ports))
@@ -282,24 +286,28 @@ class ServiceProcess(Generic[S]):
         grace_s = self.settings.grace_s
         if self.settings.ready_file is not None:
             remove_ready(self.settings.ready_file)
-        if self._health is not None and self._server is not None:
+        if self._health is not None and self._servers:
             if await self._health.drain():
                 # Clients that watch are gone in a moment. Calls that come in once grpcio stops, it cancels unseen.
                 await asyncio.sleep(_LEAVE_S)
             chain.streams.drain()
-            await self._server.stop(grace_s)
+            await _stop(self._servers, grace_s)
         if self._once is not None:
             await self._once.drain()
         await supervisor.stop(grace_s)
 
     def _on_signal(self, asked: asyncio.Event, serving: asyncio.Future[int]) -> None:
-        if self._server is None:
+        if not self._servers:
             # Still building, perhaps waiting for what does not answer.
             serving.cancel()
         elif asked.is_set():
             _log.warning("asked a second time: calls in flight are broken off")
-            self._hurry = asyncio.ensure_future(self._server.stop(0))
+            self._hurry = asyncio.ensure_future(_stop(self._servers, 0))
         asked.set()
+
+
+async def _stop(servers: Iterable[grpc.aio.Server], grace_s: float) -> None:
+    await asyncio.gather(*(server.stop(grace_s) for server in servers))
 
 
 def _listen(

@@ -180,6 +180,19 @@ async def test_strangers_who_watch_health_take_nothing_from_the_mesh(mesh: Mesh)
         await eventually(room)
 
 
+async def test_calls_that_strangers_begin_and_never_finish_take_nothing_from_the_mesh(mesh: Mesh) -> None:
+    async with mesh.connect(mesh.token_port) as outside, mesh.connect(mesh.port, "operator") as inside:
+        begun: list[Any] = [outside.stream_stream(f"/{SERVER}/GetServerStatus")() for _ in range(CALLS + 8)]
+
+        async def full() -> bool:
+            return await status(outside, "grpc.health.v1.Health/Check") == "RESOURCE_EXHAUSTED"
+
+        await eventually(full)
+        assert await status(inside, f"{SERVER}/GetServerStatus") == "OK"
+        for each in begun:
+            each.cancel()
+
+
 @pytest.mark.parametrize("identity", BY_CERTIFICATE)
 async def test_a_certificate_opens_what_the_contract_lets_its_identity_call(mesh: Mesh, identity: str) -> None:
     async with mesh.connect(mesh.port, identity) as channel:
