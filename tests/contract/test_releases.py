@@ -16,11 +16,13 @@ from tests.contract.plugin.workspace import edited
 
 @pytest.fixture
 def proto(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the contract, in whose root the commands run."""
+    """A copy of the contract as if v1.0.0 had been its only release, in whose root the commands run."""
     clone = tmp_path / "clone"
     for folder in ("proto", "third_party"):
         shutil.copytree(repository / folder, clone / folder)
     shutil.copy(repository / "buf.yaml", clone)
+    for later in released.images(clone / "proto" / "released")[1:]:
+        later.unlink()
     monkeypatch.chdir(clone)
     return Path("proto")
 
