@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -97,6 +100,16 @@ def remove(name: Annotated[str, typer.Argument(help="The reader's name.")], home
     print(f"{name} is out" if server is not None else f"{name} is out at the next gladhand up")
 
 
+@contextmanager
+def _quiet(log: logging.Logger) -> Iterator[None]:
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 def _server(home: Home) -> Identity | None:
     from gladhand.cli.mesh.start import current
 
@@ -128,8 +141,10 @@ def _in_force(home: Home, credentials: Path) -> bool:
             return False
         return True
 
-    for _ in range(_RELOADS):
-        os.kill(server.pid, signal.SIGHUP)
-        if asyncio.run(try_once()):
-            return True
+    # Refusals are what is waited out here; the last one is told below.
+    with _quiet(logging.getLogger("gladhand.bus.connection")):
+        for _ in range(_RELOADS):
+            os.kill(server.pid, signal.SIGHUP)
+            if asyncio.run(try_once()):
+                return True
     raise Unavailable(f"the server does not let {credentials.stem} in; look at gladhand logs nats")

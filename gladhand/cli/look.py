@@ -48,9 +48,12 @@ async def show_status(mesh: MeshState, as_json: bool) -> bool:
         print_json(document)
         return well
     now = dt.datetime.now(dt.UTC)
-    rows = [_process_row(process, health.get(process.name), now) for process in mesh.processes.values()]
+    rows = [
+        (*_process_row(process, health.get(process.name), now), mesh.token_target(process.name))
+        for process in mesh.processes.values()
+    ]
     console = screen()
-    console.print(table(("process", "state", "answers", "#pid", "since", "#restarts", "address"), rows))
+    console.print(table(("process", "state", "answers", "#pid", "since", "#restarts", "address", "for tokens"), rows))
     console.print(traffic.targets(servers))
     if streams:
         console.print("messages kept: " + "  ".join(f"{n} {c}" for n, c in streams.items() if c), highlight=False)

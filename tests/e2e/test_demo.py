@@ -144,6 +144,7 @@ def test_twenty_lines_and_the_contracts_alone_print_the_events(
 ) -> None:
     made = mesh.gladhand("bus", "credentials", "create", "printer", "--reads", "order,load,pod,invoice", "--json")
     assert made.json()["in_force"], made.err
+    assert made.err == ""
     credentials = made.json()["credentials"]
     uv, python = Path(sys.executable).with_name("uv"), tmp_path / "venv" / "bin" / "python"
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv"], check=True)

@@ -1,4 +1,4 @@
-// Submits an order, watches it until it is released, and shows two refusals: go run . [SALE]
+// Submits an order, watches it until it is released or rejected, and shows two refusals: go run . [SALE]
 package main
 
 import (
@@ -59,7 +59,7 @@ func play(ctx context.Context, orders orchestrator.OrchestratorServiceClient, sa
 	return nil
 }
 
-// watch prints the order's events until it is released. A stream that follows the log ends when its context does.
+// watch prints the order's events until it is released or rejected. A stream that follows the log ends when its context does.
 func watch(ctx context.Context, orders orchestrator.OrchestratorServiceClient, orderID string) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
@@ -73,7 +73,8 @@ func watch(ctx context.Context, orders orchestrator.OrchestratorServiceClient, o
 		}
 		body := seen.Event.ProtoReflect().WhichOneof(seen.Event.ProtoReflect().Descriptor().Oneofs().ByName("body"))
 		fmt.Println("event", seen.Event.Version, body.Name())
-		if _, released := seen.Event.Body.(*order.OrderEvent_Released); released {
+		switch seen.Event.Body.(type) {
+		case *order.OrderEvent_Released, *order.OrderEvent_Rejected:
 			return nil
 		}
 	}

@@ -1,4 +1,4 @@
-"""Submits an order, watches it until it is released, and shows two refusals: python orders.py [SALE].
+"""Submits an order, watches it until it is released or rejected, and shows two refusals: python orders.py [SALE].
 
 Needs gladhand-client, which brings gladhand-contracts. GLADHAND_TARGET, GLADHAND_CA and GLADHAND_TOKEN say where and
 as whom.
@@ -55,7 +55,7 @@ async def play(orders: "OrchestratorServiceAsyncStub", sale: str) -> None:
         if not seen.HasField("event"):
             continue  # a checkpoint: idle is not dead
         print("event", seen.event.version, seen.event.WhichOneof("body"))
-        if seen.event.HasField("released"):
+        if seen.event.WhichOneof("body") in {"released", "rejected"}:
             break
 
     try:

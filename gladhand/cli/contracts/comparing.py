@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
         "diff",
         epilog="Examples: gladhand contracts diff proto/released/v1.0.0.binpb proto; "
         "gladhand contracts diff old.binpb new.binpb --json | jq .changes. "
-        "Exit codes: 0 nobody loses anything, 1 something is tightened or broken, 2 wrong usage.",
+        "Exit codes: 0 nobody loses anything, 1 something is tightened or broken, or cannot be read, 2 wrong usage.",
     )(diff)
     app.command(
         "release",
@@ -86,7 +86,11 @@ def sources(
     """Write the protos of the annotations into FOLDER, for a contract of your own that imports them."""
     from gladhand.contracts import sources as shipped
 
-    for path in shipped.write(folder):
+    try:
+        written = shipped.write(folder)
+    except OSError as error:
+        raise Failure(f"{folder} cannot be written: {error.strerror}", "give a folder that is yours") from error
+    for path in written:
         print(folder / path)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Nats = Annotated[
     str, typer.Option("--nats", metavar="URL", help="A mesh elsewhere, by its NATS server, instead of the local one.")
 ]
+Credentials = Annotated[Path | None, typer.Option("--credentials", help="With --nats: a seed file that lets us in.")]
+Authority = Annotated[Path | None, typer.Option("--ca", help="With --nats: the ca.pem to know that server by.")]
 Source = Annotated[Path, typer.Argument(help="The contract to deploy: an image (.binpb) or a folder of protos.")]
 
 _FIRST_CONNECT_S = 2.0
@@ -32,7 +34,9 @@ _FIRST_CONNECT_S = 2.0
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command(
-        "live", epilog="Examples: gladhand contracts live; gladhand contracts live --nats nats://10.0.0.5:4222 --json"
+        "live",
+        epilog="Examples: gladhand contracts live; gladhand contracts live --json; gladhand contracts live "
+        "--nats tls://10.0.0.5:4222 --ca ca.pem --credentials operator.nk",
     )(live)
     app.command(
         "check",
@@ -42,20 +46,29 @@ def add_to(app: typer.Typer) -> None:
 
 
 @told_plainly
-def live(home: Where = None, nats: Nats = "", as_json: AsJson = False) -> None:
+def live(
+    home: Where = None, nats: Nats = "", credentials: Credentials = None, ca: Authority = None, as_json: AsJson = False
+) -> None:
     """Show who runs which contract, and who reads and calls what. A process that died shows for up to a minute."""
     from gladhand.cli.contracts import living
     from gladhand.clock import SystemClock
 
     async def ask() -> Live:
-        async with _registry(_where(home, nats)) as registry:
+        async with _registry(_where(home, nats, credentials, ca)) as registry:
             return await registry.live()
 
     living.show_live(asyncio.run(ask()), _releases(), SystemClock().now(), as_json=as_json)
 
 
 @told_plainly
-def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson = False) -> None:
+def check(
+    source: Source,
+    home: Where = None,
+    nats: Nats = "",
+    credentials: Credentials = None,
+    ca: Authority = None,
+    as_json: AsJson = False,
+) -> None:
     """Tell whether a contract may be deployed beside what is live, and whom it would break, field by field.
 
     A folder of protos is also linted and held against every released contract, as `make check` does it.
@@ -66,7 +79,7 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
     from gladhand.registry.presence import images_of
     from gladhand.registry.verdict import judge
 
-    bus = _where(home, nats)
+    bus = _where(home, nats, credentials, ca)
     try:
         new = normal(image.load(source).file, with_positions=True)
     except image.ImageError as error:
@@ -87,12 +100,19 @@ def check(source: Source, home: Where = None, nats: Nats = "", as_json: AsJson =
         raise typer.Exit(Exit.FAILED)
 
 
-def _where(home: Path | None, nats: str) -> ConnectionSettings:
-    """How the mesh's NATS server is reached. Raises Failure where no mesh runs."""
+def _where(home: Path | None, nats: str, credentials: Path | None, ca: Path | None) -> ConnectionSettings:
+    """How the mesh's NATS server is reached.
+
+    Raises Failure where no mesh runs, BadParameter where `credentials` or `ca` come without `nats`.
+    """
     from gladhand.bus.connection import ConnectionSettings
 
     if nats:
-        return ConnectionSettings(servers=(nats,), name="gladhand-cli", first_connect=_FIRST_CONNECT_S)
+        return ConnectionSettings(
+            servers=(nats,), name="gladhand-cli", credentials=credentials, ca=ca, first_connect=_FIRST_CONNECT_S
+        )
+    if credentials is not None or ca is not None:
+        raise typer.BadParameter("these go with --nats; the local mesh has its own", param_hint="--credentials, --ca")
     return running_mesh(home).bus(first_connect=_FIRST_CONNECT_S)
 
 
@@ -108,7 +128,8 @@ async def _registry(bus: ConnectionSettings) -> AsyncIterator[Registry]:
         async with connected(bus) as connection:
             yield await Registry.opened(JetStreamBus(connection, SystemClock()))
     except StartRefused as error:
-        raise Failure(error.message, "start one: gladhand up --detach", Exit.NO_MESH) from error
+        remedy = "is it there, and do --credentials and --ca belong to it? The local mesh: gladhand up --detach"
+        raise Failure(error.message, remedy, Exit.NO_MESH) from error
 
 
 def _releases() -> Mapping[str, str]:

@@ -89,6 +89,11 @@ class MeshState:
         """The gRPC target of a service."""
         return f"127.0.0.1:{self.ports[name]}"
 
+    def token_target(self, name: str) -> str:
+        """Where a service listens for callers with a token instead of a certificate; empty where it does not."""
+        port = self.ports.get(f"{name}_token") if self.secure_folder else None
+        return f"127.0.0.1:{port}" if port is not None else ""
+
     @property
     def nats_url(self) -> str:
         """Where clients reach JetStream."""

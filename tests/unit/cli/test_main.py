@@ -33,6 +33,22 @@ def test_without_a_mesh_a_command_says_how_to_start_one(command: list[str], tmp_
     assert done.stdout == ""
 
 
+def test_annotations_that_cannot_be_written_are_told_with_the_folder(tmp_path: Path) -> None:
+    (taken := tmp_path / "file").write_text("in the way")
+    done = run("contracts", "sources", str(taken / "proto"), home=tmp_path)
+    assert done.exit_code == 1
+    assert "cannot be written" in done.stderr
+    assert str(taken) in done.stderr
+
+
+@pytest.mark.parametrize("command", [["live"], ["check", "proto"]])
+@pytest.mark.parametrize("option", ["--credentials", "--ca"])
+def test_proofs_for_another_mesh_need_its_address(command: list[str], option: str, tmp_path: Path) -> None:
+    done = run("contracts", *command, option, "some.nk", home=tmp_path)
+    assert done.exit_code == 2
+    assert "go with --nats" in done.stderr
+
+
 def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
     assert run("down", home=tmp_path).exit_code == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from gladhand.cli.mesh.identity import Identity
 from gladhand.cli.mesh.state import Condition, MeshState, Phase, ProcessState, read, stamp, write
 
+_PORTS = {"nats": 4222, "orchestrator": 7051, "orchestrator_token": 7061}
+
 
 def mesh(supervisor: Identity) -> MeshState:
-    state = MeshState(supervisor, "us", {"nats": 4222, "orchestrator": 7051}, stamp(), Phase.READY)
+    state = MeshState(supervisor, "us", _PORTS, stamp(), Phase.READY)
     state.processes["nats"] = ProcessState("nats", Condition.READY, Identity(1, "gone"), since=stamp())
     return state
 
@@ -31,6 +34,13 @@ def test_what_is_written_is_read(tmp_path: Path, own: Identity) -> None:
     assert found.processes["nats"].identity == Identity(1, "gone")
     assert found.ready
     assert found.target("orchestrator") == "127.0.0.1:7051"
+
+
+def test_callers_with_a_token_are_told_a_port_of_their_own_where_there_is_one(own: Identity) -> None:
+    plain, secured = mesh(own), replace(mesh(own), secure_folder="/secure")
+    assert secured.token_target("orchestrator") == "127.0.0.1:7061"
+    assert secured.token_target("nats") == ""
+    assert plain.token_target("orchestrator") == ""
 
 
 def test_state_that_a_killed_supervisor_left_is_not_running(own: Identity) -> None:

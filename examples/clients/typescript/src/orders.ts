@@ -1,4 +1,4 @@
-// Submits an order, watches it until it is released, and shows two refusals: node dist/orders.js [SALE]
+// Submits an order, watches it until it is released or rejected, and shows two refusals: node dist/orders.js [SALE]
 import { randomUUID } from "node:crypto";
 
 import { createClient } from "@connectrpc/connect";
@@ -21,7 +21,7 @@ const events = orchestrator.watchOrders({ orderIds: [orderId], fromBeginning: tr
 for await (const { event } of events) {
   if (!event) continue; // a checkpoint: idle is not dead
   console.log("event", String(event.version), event.body.case);
-  if (event.body.case === "released") break;
+  if (event.body.case === "released" || event.body.case === "rejected") break;
 }
 
 try {

@@ -27,7 +27,7 @@ import io.grpc.protobuf.StatusProto;
 import java.io.IOException;
 import java.util.UUID;
 
-/** Submits an order, watches it until it is released, and shows two refusals. */
+/** Submits an order, watches it until it is released or rejected, and shows two refusals. */
 public final class Orders {
   private final OrchestratorServiceBlockingStub orders;
 
@@ -64,7 +64,7 @@ public final class Orders {
     }
   }
 
-  /** Prints the order's events until it is released. A stream that follows the log ends when its context does. */
+  /** Prints the order's events until it is released or rejected. A stream that follows the log ends when its context does. */
   private void watch(String orderId) {
     var request = WatchOrdersRequest.newBuilder().addOrderIds(orderId).setFromBeginning(true).build();
     var scope = Context.current().withCancellation();
@@ -77,7 +77,7 @@ public final class Orders {
         }
         OrderEvent event = seen.getEvent();
         System.out.printf("event %d %s%n", event.getVersion(), event.getBodyCase().name().toLowerCase());
-        if (event.hasReleased()) {
+        if (event.hasReleased() || event.hasRejected()) {
           break;
         }
       }
