@@ -250,6 +250,9 @@ class ServiceProcess(Generic[S]):
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_send_message_length", size),
                 ("grpc.max_receive_message_length", size),
+                # Between its soft and its hard limit gRPC refuses by chance; its usual soft one is our longest token.
+                ("grpc.max_metadata_size", 16_384),
+                ("grpc.absolute_max_metadata_size", 32_768),
                 ("grpc.keepalive_time_ms", 60_000),
                 ("grpc.http2.ping_timeout_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
