@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import secrets
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 
 import nats
+import nats.errors
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
@@ -27,6 +29,11 @@ async def show(message: Msg) -> None:
     print(event.record_time.ToJsonString(), message.subject, event.WhichOneof("body"), flush=True)
 
 
+async def complain(error: Exception) -> None:
+    """Say what keeps us from reading; the client tries again by itself."""
+    print(f"nats: {error!r}", file=sys.stderr)
+
+
 async def main() -> None:
     """Follow the events from the beginning of their streams."""
     parser = argparse.ArgumentParser(description="Print the business events of a mesh.")
@@ -39,7 +46,7 @@ async def main() -> None:
     if asked.credentials:
         # Who has credentials hears answers on an inbox that is named after the file, and on no other.
         options |= {"nkeys_seed": str(asked.credentials), "inbox_prefix": f"_INBOX_{asked.credentials.stem}"}
-    log = (await nats.connect(asked.url, **options)).jetstream()
+    log = (await nats.connect(asked.url, error_cb=complain, **options)).jetstream()
     for aggregate in asked.reads.split(","):
         stream = EVENTS[aggregate].DESCRIPTOR.GetOptions().Extensions[envelope].stream
         # A reader with a name asks with its filter in the request, which is what credentials permit.
@@ -48,4 +55,7 @@ async def main() -> None:
     await asyncio.Event().wait()
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except (nats.errors.Error, OSError, KeyError) as error:
+    sys.exit(f"cannot read there: {error!r}; look at the URL, --ca, --credentials and --reads")

@@ -66,11 +66,14 @@ def test_a_team_gets_by_with_what_the_wheels_declare(team: Environment, access: 
 def test_a_team_reads_events_with_the_contracts_and_a_nats_client(
     team: Environment, access: Access, repository: Path
 ) -> None:
-    team.install("nats-py")
+    team.install("nats-py[nkeys]")
     orders = repository / "examples/clients/python/orders.py"
     run(team.python, orders, cwd=team.python.parent, env=access.environment, within_s=60)
     reader = subprocess.Popen(
-        [team.python, repository / "examples/print_events.py", access.nats],
+        [
+            team.python, repository / "examples/print_events.py", access.nats,
+            "--ca", access.ca, "--credentials", access.seed, "--reads", "order",
+        ],
         env=access.environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with reader:
