@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -29,8 +30,10 @@ async def test_it_reports_orders_and_is_shown_while_it_does(
 ) -> None:
     await mesh_streams.jetstream().publish("logistics.order.us.O1.received", EVENT.SerializeToString())
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "examples.order_report", nats_url, cwd=repository, stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-m", "examples.order_report", nats_url, cwd=repository, stdout=asyncio.subprocess.PIPE,
+        # Who runs the tests in the background may have left SIGINT ignored, which programs inherit.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     try:
         assert process.stdout is not None
         told = await asyncio.wait_for(process.stdout.readline(), 30)
