@@ -13,9 +13,9 @@ from gladhand.execute import Executor
 from gladhand.log.port import EventStore
 from gladhand.validation import check
 from logistics.order.v1 import OrderEvent
-from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
+from services.orchestrator.policies import Policies
 from services.orchestrator.processes import haulage, holds, observations, resolutions, ripple
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
@@ -69,14 +69,14 @@ class Orchestrator:
 
 
 def compose(
-    ports: Ports, policy: ProcessPolicy, *, workers: int = 16, watchdog_every: timedelta = timedelta(seconds=10)
+    ports: Ports, policies: Policies, *, workers: int = 16, watchdog_every: timedelta = timedelta(seconds=10)
 ) -> Orchestrator:
     """Put the orchestrator together. `workers`: aggregates that each consumer handles at once."""
     bus, clock = ports.bus, ports.clock
-    journal = Journal(Executor(ports.store, clock, validate=check), clock, policy)
+    journal = Journal(Executor(ports.store, clock, validate=check), clock, policies)
     outside = OutsideActions(journal, ports.erp, ports.fleet)
-    driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policy)
-    planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policy)
+    driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policies)
+    planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
@@ -86,7 +86,7 @@ def compose(
         read_model=ports.read_model,
         fulfilment=driver,
         planning=planning,
-        proofs=Proofs(journal, ports.read_model, policy),
+        proofs=Proofs(journal, ports.read_model, policies),
         holds=holding,
         resolutions=resolving,
         clock=clock,

@@ -20,9 +20,10 @@ from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent
 from logistics.load.v1 import LoadCommand, LoadEvent
 from logistics.order.v1 import OrderCommand, OrderEvent
 from logistics.pod.v1 import PodCommand, PodEvent
-from logistics.process.v1 import FulfilmentEvent, ProcessPolicy, WaveEvent
+from logistics.process.v1 import FulfilmentEvent, WaveEvent
 from logistics.type.v1 import Actor, ActorKind, Provenance
 from services.orchestrator.deciders import exception, fulfilment, hold, invoice, load, order, pod, wave
+from services.orchestrator.policies import Policies, label_of
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -48,6 +49,8 @@ class Cause:
     """When the fact became true, where that is not now."""
     receive_time: datetime | None = None
     provenance: Provenance | None = None
+    policy_version: str = ""
+    """The policy that asked for it; empty means the one in force in the region."""
 
     def step(self, *parts: str) -> Cause:
         """Return the cause of one further step of the same request, with a request id of its own."""
@@ -65,11 +68,10 @@ class Journal:
     Every method may raise what `Executor.execute` raises: Rejected, IllegalTransition, Conflict, Unavailable, LogFull.
     """
 
-    def __init__(self, executor: Executor, clock: Clock, policy: ProcessPolicy) -> None:
+    def __init__(self, executor: Executor, clock: Clock, policies: Policies) -> None:
         self._executor = executor
         self._clock = clock
-        self.policy_version = f"{policy.name}@{policy.version}"
-        """The policy in force, as every event names it."""
+        self._policies = policies
 
     async def order(self, order_id: str, wish: Message, cause: Cause) -> Outcome[order.State, OrderEvent]:
         """Command an order; `wish` is the body of an OrderCommand."""
@@ -127,7 +129,7 @@ class Journal:
             occur_time=cause.occur_time,
             receive_time=cause.receive_time,
             provenance=cause.provenance,
-            policy_version=self.policy_version,
+            policy_version=cause.policy_version or label_of(self._policies.in_region(cause.region)),
         )
         return await self._executor.execute(decider, aggregate_id, command, stamp)
 

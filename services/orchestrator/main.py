@@ -18,6 +18,7 @@ from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import add_Orchestr
 from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
+from services.orchestrator.policies import FixedPolicies
 from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.registration import REGISTRATION
 from services.orchestrator.servicer import OWN_IDEMPOTENCY, OrchestratorServicer
@@ -51,7 +52,7 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
     ports = Ports(store=store, bus=mesh.bus, clock=mesh.clock, erp=erp, fleet=fleet, read_model=read_model)
     orchestrator = compose(
         ports,
-        _policy(settings),
+        FixedPolicies(_policy(settings)),
         workers=settings.workers,
         watchdog_every=timedelta(seconds=settings.watchdog_s),
     )

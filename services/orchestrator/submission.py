@@ -43,6 +43,7 @@ def content_of(order: Order) -> Order:
     content.ClearField("checks")
     content.ClearField("create_time")
     content.ClearField("update_time")
+    content.ClearField("policy_version")
     return content
 
 

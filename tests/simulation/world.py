@@ -35,6 +35,7 @@ from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.deciders import fulfilment, invoice, load, order
 from services.orchestrator.journal import Cause
+from services.orchestrator.policies import FixedPolicies
 from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.submission import content_sha256, order_id_of
 from tests.simulation.outside import Faults, LedgerErp, YardFleet
@@ -103,7 +104,7 @@ class World:
                 ReadModel.opened(f"sqlite+aiosqlite:///{folder / 'read_model.sqlite'}")
             )
             ports = Ports(store=store, bus=bus, clock=clock, erp=erp, fleet=fleet, read_model=read_model)
-            orchestrator = compose(ports, policy)
+            orchestrator = compose(ports, FixedPolicies(policy))
             dice = random.Random(seed)
             world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice)
             stopping = asyncio.Event()

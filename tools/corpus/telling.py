@@ -19,6 +19,7 @@ from gladhand.validation import check
 from logistics.process.v1 import ProcessPolicy
 from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import DECIDERS, Cause, Journal
+from services.orchestrator.policies import FixedPolicies
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 _PACE = timedelta(minutes=5)
@@ -54,7 +55,9 @@ def payloads(story: Story) -> tuple[bytes, ...]:
 async def _told(story: Story) -> tuple[bytes, ...]:
     clock = VirtualClock(START)
     store = MemoryEventStore(MemoryBroker(clock, standard_streams()), source="corpus")
-    journal = Journal(Executor(store, clock, validate=check), clock, ProcessPolicy(name="default", version=1))
+    journal = Journal(
+        Executor(store, clock, validate=check), clock, FixedPolicies(ProcessPolicy(name="default", version=1))
+    )
     command = getattr(journal, story.aggregate)
     for number, wish in enumerate(story.wishes, 1):
         cause = Cause(

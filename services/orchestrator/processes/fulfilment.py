@@ -33,12 +33,12 @@ from logistics.exception.v1 import ExceptionKind
 from logistics.invoice.v1 import RecordPostingFailure
 from logistics.load.v1 import Load, StopKind
 from logistics.order.v1 import AwaitOrderValidation, Order, OrderState
-from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.deciders import fulfilment, invoice, load, order
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
-from services.orchestrator.phases.fulfilment import (
+from services.orchestrator.phases.fulfilment import phase
+from services.orchestrator.phases.steps import (
     Outside,
     PostDelivery,
     PostInvoice,
@@ -46,8 +46,8 @@ from services.orchestrator.phases.fulfilment import (
     Step,
     Validate,
     Wait,
-    phase,
 )
+from services.orchestrator.policies import Policies, label_of
 from services.orchestrator.processes.inside import Duplicate, GateShut, InsideSteps
 from services.orchestrator.processes.outside import OutsideActions
 from services.orchestrator.processes.turns import Turns
@@ -103,7 +103,7 @@ class FulfilmentDriver:
         inside: InsideSteps,
         bus: Bus,
         clock: Clock,
-        policy: ProcessPolicy,
+        policies: Policies,
         *,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -112,7 +112,7 @@ class FulfilmentDriver:
         self._inside = inside
         self._bus = bus
         self._clock = clock
-        self._policy = policy
+        self._policies = policies
         self._chance = chance
         self._turns = Turns()
 
@@ -163,7 +163,7 @@ class FulfilmentDriver:
         situation = Situation(
             order=shown,
             now=self._clock.now(),
-            policy=self._policy,
+            policy=self._policies.of(shown),
             begun=process.version > 0,
             finished=process.state.finished,
             parked=process.state.parked,
@@ -280,6 +280,7 @@ class FulfilmentDriver:
             event_id=cause_event_id or view.order.last_event_id,
             correlation_id=order_id,
             region=view.s.order.region,
+            policy_version=label_of(view.s.policy),
         )
 
 

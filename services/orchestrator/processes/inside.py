@@ -47,7 +47,8 @@ from services.orchestrator.billing import (
 from services.orchestrator.deciders import fulfilment
 from services.orchestrator.exceptions import exception_id_of
 from services.orchestrator.journal import Cause, Journal
-from services.orchestrator.phases.fulfilment import (
+from services.orchestrator.phases.billing import policy_checks
+from services.orchestrator.phases.steps import (
     ApproveInvoice,
     Begin,
     BeginPosting,
@@ -64,8 +65,8 @@ from services.orchestrator.phases.fulfilment import (
     ReleaseBilling,
     ReleaseInvoice,
     Situation,
-    policy_checks,
 )
+from services.orchestrator.policies import label_of
 from services.orchestrator.processes.outside import posting_key
 
 
@@ -135,7 +136,7 @@ class InsideSteps:
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
-        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=self._journal.policy_version)
+        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=label_of(s.policy))
         try:
             await self._journal.order(s.order.order_id, wish, cause)
         except Rejected as refusal:
@@ -160,7 +161,7 @@ class InsideSteps:
             case OpenInvoice():
                 wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
             case ReleaseInvoice():
-                wish = ReleaseInvoiceWish(checks=s.gate_checks, policy_version=self._journal.policy_version)
+                wish = ReleaseInvoiceWish(checks=s.gate_checks, policy_version=label_of(s.policy))
             case DraftInvoice():
                 wish = DraftInvoiceWish(invoice=drafted_invoice(s.order, pod_ids, s.loads))
             case ApproveInvoice():

@@ -22,7 +22,7 @@ from services.orchestrator.deciders import pod
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Cause, Journal
-from services.orchestrator.phases.fulfilment import (
+from services.orchestrator.phases.steps import (
     ConfirmDispatch,
     DropFromLoad,
     Outside,

@@ -26,11 +26,12 @@ from logistics.dispatch.v1 import OrderToPlan, PlanLoadsRequest, SkipReason
 from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import DropOrder, Load, PlanLoad
 from logistics.order.v1 import Order, OrderState, PlanOrder
-from logistics.process.v1 import ProcessPolicy, UnplannedOrder, WaveEvent, WaveState
+from logistics.process.v1 import UnplannedOrder, WaveEvent, WaveState
 from services.orchestrator.deciders import order, wave
 from services.orchestrator.exceptions import exception_id_of, open_exception, reopen_exception, settle_exception
 from services.orchestrator.gateways import FleetGateway
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.policies import Policies
 from services.orchestrator.processes.turns import Turns
 from services.orchestrator.riding import delivery_stops, lines_on, orders_on
 
@@ -70,14 +71,14 @@ class Planning:
         bus: Bus,
         clock: Clock,
         waiting: ReleasedOrders,
-        policy: ProcessPolicy,
+        policies: Policies,
     ) -> None:
         self._journal = journal
         self._fleet = fleet
         self._bus = bus
         self._clock = clock
         self._waiting = waiting
-        self._policy = policy
+        self._policies = policies
         self._turns = Turns()
         self._gathered: dict[str, dict[str, None]] = defaultdict(dict)
         self._wakes: dict[str, tuple[datetime, timedelta]] = {}
@@ -91,7 +92,7 @@ class Planning:
         """Begin a wave for orders that a full fleet left behind."""
         if await self._waiting.released_orders(region, 1):
             self._wakes.pop(region, None)
-            await self._begin_after(region, self._delay())
+            await self._begin_after(region, self._delay(region))
 
     async def gather(self, region: str, order_id: str) -> None:
         """Let an order ride in its region's next wave."""
@@ -99,9 +100,9 @@ class Planning:
         gathered = self._gathered[region]
         first = not gathered
         gathered[order_id] = None
-        full = len(gathered) >= (self._policy.wave_size or 50)
+        full = len(gathered) >= (self._policies.in_region(region).wave_size or 50)
         if first or full:
-            await self._begin_after(region, timedelta(0) if full else self._delay())
+            await self._begin_after(region, timedelta(0) if full else self._delay(region))
 
     async def wake(self, region: str) -> None:
         """Begin a wave soon for a region in which orders wait, should its timer be lost.
@@ -113,7 +114,7 @@ class Planning:
         due, pause = self._wakes.get(region, (now, _FIRST_PAUSE))
         if now >= due:
             self._wakes[region] = (now + pause, min(pause * 2, _LONGEST_PAUSE))
-            await self._begin_after(region, self._delay())
+            await self._begin_after(region, self._delay(region))
 
     async def on_due(self, delivery: Delivery) -> None:
         """Run the wave of a timer that fired."""
@@ -231,10 +232,9 @@ class Planning:
     async def _begin_after(self, region: str, delay: timedelta) -> None:
         await self._bus.timers.set(TIMER, region, self._clock.now() + delay)
 
-    def _delay(self) -> timedelta:
-        return timedelta(
-            seconds=self._policy.wave_delay.seconds or 2, microseconds=self._policy.wave_delay.nanos // 1000
-        )
+    def _delay(self, region: str) -> timedelta:
+        delay = self._policies.in_region(region).wave_delay
+        return timedelta(seconds=delay.seconds or 2, microseconds=delay.nanos // 1000)
 
 
 _WAVES = "6c1f3a52-6f0b-5e0a-9d0e-3f6a7a0f9b11"

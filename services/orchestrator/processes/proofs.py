@@ -11,13 +11,13 @@ from logistics.exception.v1 import ExceptionKind
 from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
 from logistics.order.v1 import CheckResult
 from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery
-from logistics.process.v1 import ProcessPolicy
 from logistics.type.v1 import Classifier
 from services.orchestrator.deciders import load, pod
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.parties import carried_by
 from services.orchestrator.pod_checks import check_pod
+from services.orchestrator.policies import Policies
 from services.orchestrator.riding import stop_of
 
 
@@ -32,10 +32,10 @@ class StopBook(Protocol):
 class Proofs:
     """Records proofs of delivery."""
 
-    def __init__(self, journal: Journal, stops: StopBook, policy: ProcessPolicy) -> None:
+    def __init__(self, journal: Journal, stops: StopBook, policies: Policies) -> None:
         self._journal = journal
         self._stops = stops
-        self._policy = policy
+        self._policies = policies
 
     async def record(
         self, handed_in: ProofOfDelivery, cause: Cause, carrier: Party | None = None
@@ -75,7 +75,7 @@ class Proofs:
         recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
         state = recorded.state
         if state.pod is not None and state.pod.state == PodState.POD_STATE_CAPTURED:
-            checks = check_pod(proof, found, self._policy)
+            checks = check_pod(proof, found, self._policies.in_region(found.region))
             judged = replace(born, event_id=recorded.last_event_id).step("conclude")
             await self._journal.pod(proof.pod_id, ConcludePod(checks=checks), judged)
         recorded = await self._journal.find(pod.DECIDER, proof.pod_id)

@@ -13,7 +13,9 @@ from logistics.load.v1 import Load, LoadState, Stop, StopTask
 from logistics.order.v1 import CheckResult, LineQuantities, Order, OrderLine, OrderState, ValidationCheck
 from logistics.process.v1 import ProcessPolicy
 from logistics.type.v1 import Quantity
-from services.orchestrator.phases.fulfilment import (
+from services.orchestrator.phases.billing import policy_checks
+from services.orchestrator.phases.fulfilment import phase
+from services.orchestrator.phases.steps import (
     ApproveInvoice,
     Begin,
     BeginPosting,
@@ -37,8 +39,6 @@ from services.orchestrator.phases.fulfilment import (
     Step,
     Validate,
     Wait,
-    phase,
-    policy_checks,
 )
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -138,6 +138,30 @@ class _ExceptionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Excepti
     """The optimiser cannot serve an order."""
     EXCEPTION_KIND_PROCESS_STUCK: _ExceptionKind.ValueType  # 35
     """A step failed for the last time and waits for a person."""
+    EXCEPTION_KIND_TENDER_COUNTERED: _ExceptionKind.ValueType  # 36
+    """A carrier answered with conditions or a price that a person must decide about."""
+    EXCEPTION_KIND_TENDERS_EXHAUSTED: _ExceptionKind.ValueType  # 37
+    """Every carrier said no or nothing; a person must find somebody."""
+    EXCEPTION_KIND_CANCEL_UNANSWERED: _ExceptionKind.ValueType  # 38
+    """The road did not acknowledge a cancelling in time."""
+    EXCEPTION_KIND_REASSIGNMENT_FAILED: _ExceptionKind.ValueType  # 39
+    """No other vehicle could take a broken-down load over."""
+    EXCEPTION_KIND_SENSOR_LOST: _ExceptionKind.ValueType  # 40
+    """No temperature was heard of goods that must be kept cold."""
+    EXCEPTION_KIND_DISPATCH_OVERDUE: _ExceptionKind.ValueType  # 41
+    """A load was not dispatched in time for its pickup."""
+    EXCEPTION_KIND_LATE_DEPARTURE: _ExceptionKind.ValueType  # 42
+    """A vehicle did not leave a stop in time."""
+    EXCEPTION_KIND_REVIEW_OVERDUE: _ExceptionKind.ValueType  # 43
+    """A review waits longer than the policy allows."""
+    EXCEPTION_KIND_AMENDMENT_REFUSED: _ExceptionKind.ValueType  # 44
+    """A change of the order came too late to be carried out."""
+    EXCEPTION_KIND_CREDIT_DUE: _ExceptionKind.ValueType  # 45
+    """A posted invoice is wrong and must be credited."""
+    EXCEPTION_KIND_CHARGE_DISPUTED: _ExceptionKind.ValueType  # 46
+    """A charge of a carrier's invoice is disputed."""
+    EXCEPTION_KIND_RETURN_OVERDUE: _ExceptionKind.ValueType  # 47
+    """Goods that should come back have not."""
 
 class ExceptionKind(_ExceptionKind, metaclass=_ExceptionKindEnumTypeWrapper):
     """What went wrong (domain reference 2.10)."""
@@ -214,6 +238,30 @@ EXCEPTION_KIND_NOT_PLANNABLE: ExceptionKind.ValueType  # 34
 """The optimiser cannot serve an order."""
 EXCEPTION_KIND_PROCESS_STUCK: ExceptionKind.ValueType  # 35
 """A step failed for the last time and waits for a person."""
+EXCEPTION_KIND_TENDER_COUNTERED: ExceptionKind.ValueType  # 36
+"""A carrier answered with conditions or a price that a person must decide about."""
+EXCEPTION_KIND_TENDERS_EXHAUSTED: ExceptionKind.ValueType  # 37
+"""Every carrier said no or nothing; a person must find somebody."""
+EXCEPTION_KIND_CANCEL_UNANSWERED: ExceptionKind.ValueType  # 38
+"""The road did not acknowledge a cancelling in time."""
+EXCEPTION_KIND_REASSIGNMENT_FAILED: ExceptionKind.ValueType  # 39
+"""No other vehicle could take a broken-down load over."""
+EXCEPTION_KIND_SENSOR_LOST: ExceptionKind.ValueType  # 40
+"""No temperature was heard of goods that must be kept cold."""
+EXCEPTION_KIND_DISPATCH_OVERDUE: ExceptionKind.ValueType  # 41
+"""A load was not dispatched in time for its pickup."""
+EXCEPTION_KIND_LATE_DEPARTURE: ExceptionKind.ValueType  # 42
+"""A vehicle did not leave a stop in time."""
+EXCEPTION_KIND_REVIEW_OVERDUE: ExceptionKind.ValueType  # 43
+"""A review waits longer than the policy allows."""
+EXCEPTION_KIND_AMENDMENT_REFUSED: ExceptionKind.ValueType  # 44
+"""A change of the order came too late to be carried out."""
+EXCEPTION_KIND_CREDIT_DUE: ExceptionKind.ValueType  # 45
+"""A posted invoice is wrong and must be credited."""
+EXCEPTION_KIND_CHARGE_DISPUTED: ExceptionKind.ValueType  # 46
+"""A charge of a carrier's invoice is disputed."""
+EXCEPTION_KIND_RETURN_OVERDUE: ExceptionKind.ValueType  # 47
+"""Goods that should come back have not."""
 Global___ExceptionKind: _TypeAlias = ExceptionKind  # noqa: Y015
 
 class _Severity:

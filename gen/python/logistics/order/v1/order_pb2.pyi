@@ -145,6 +145,38 @@ ORDER_TYPE_TRANSFER: OrderType.ValueType  # 4
 """Goods between own sites."""
 Global___OrderType: _TypeAlias = OrderType  # noqa: Y015
 
+class _Disposition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DispositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Disposition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPOSITION_UNSPECIFIED: _Disposition.ValueType  # 0
+    """Nobody has decided."""
+    DISPOSITION_RETURN: _Disposition.ValueType  # 1
+    """They travel back to where they came from."""
+    DISPOSITION_RESHIP: _Disposition.ValueType  # 2
+    """They are delivered once more."""
+    DISPOSITION_DESTROY: _Disposition.ValueType  # 3
+    """They are destroyed where they are."""
+    DISPOSITION_CREDIT_ONLY: _Disposition.ValueType  # 4
+    """They stay where they are and are not billed."""
+
+class Disposition(_Disposition, metaclass=_DispositionEnumTypeWrapper):
+    """What becomes of goods that a consignee did not keep, or that were taken back (domain reference 3.3)."""
+
+DISPOSITION_UNSPECIFIED: Disposition.ValueType  # 0
+"""Nobody has decided."""
+DISPOSITION_RETURN: Disposition.ValueType  # 1
+"""They travel back to where they came from."""
+DISPOSITION_RESHIP: Disposition.ValueType  # 2
+"""They are delivered once more."""
+DISPOSITION_DESTROY: Disposition.ValueType  # 3
+"""They are destroyed where they are."""
+DISPOSITION_CREDIT_ONLY: Disposition.ValueType  # 4
+"""They stay where they are and are not billed."""
+Global___Disposition: _TypeAlias = Disposition  # noqa: Y015
+
 class _ValidationKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -410,6 +442,7 @@ class Order(_message.Message):
     CHECKS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Our id: UUIDv5 of ERP instance and SALES_ORDER reference, so that a sale is never two orders. Set by the orchestrator; unset on submission."""
     erp_instance: _builtins.str
@@ -432,6 +465,8 @@ class Order(_message.Message):
     """Where it stands. Set by the orchestrator; unset on submission."""
     version: _builtins.int
     """Version of the order's history that this object shows. Set by the orchestrator."""
+    policy_version: _builtins.str
+    """The process policy under which it runs, as `<name>@<version>`, several layers joined by `+`. Set by the orchestrator when it is received."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the order. The ERP's SALES_ORDER reference is required."""
@@ -516,10 +551,11 @@ class Order(_message.Message):
         checks: _abc.Iterable[Global___ValidationCheck] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        policy_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "customer", b"customer", "delivery_window", b"delivery_window", "pickup_window", b"pickup_window", "ship_from", b"ship_from", "ship_to", b"ship_to", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
+from logistics.process.v1 import policy_pb2 as _policy_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -99,6 +100,19 @@ class ProcessPolicy(_message.Message):
     BILL_ACCEPTED_AFTER_REJECTION_FIELD_NUMBER: _builtins.int
     WAVE_DELAY_FIELD_NUMBER: _builtins.int
     WAVE_SIZE_FIELD_NUMBER: _builtins.int
+    TENDER_FIELD_NUMBER: _builtins.int
+    COLD_CHAIN_FIELD_NUMBER: _builtins.int
+    CANCELLATION_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    DETENTION_FIELD_NUMBER: _builtins.int
+    FREIGHT_AUDIT_FIELD_NUMBER: _builtins.int
+    MILESTONES_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    BILLING_FIELD_NUMBER: _builtins.int
+    DRIVER_HOURS_FIELD_NUMBER: _builtins.int
+    REPLAN_FIELD_NUMBER: _builtins.int
+    APPLIES_TO_RUNNING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example `default`. Always set."""
     version: _builtins.int
@@ -111,6 +125,8 @@ class ProcessPolicy(_message.Message):
     """Whether billing goes on with what was accepted when something was refused, without a person's word."""
     wave_size: _builtins.int
     """How many released orders start a wave at once. Zero means 50."""
+    applies_to_running: _builtins.bool
+    """Whether orders that are already running take this version over from the one before. False means that they keep the version that was in force when they were received."""
     @_builtins.property
     def pod_methods(self) -> _containers.RepeatedScalarFieldContainer[_pod_pb2.PodMethod.ValueType]:
         """Ways of proving delivery that open the billing gate. Empty means SIGNATURE and PHOTO."""
@@ -135,6 +151,54 @@ class ProcessPolicy(_message.Message):
     def wave_delay(self) -> _duration_pb2.Duration:
         """How long released orders gather before a planning wave. Unset means two seconds."""
 
+    @_builtins.property
+    def tender(self) -> _policy_pb2.TenderPolicy:
+        """How loads find who drives them. Unset means the own fleet."""
+
+    @_builtins.property
+    def cold_chain(self) -> _policy_pb2.ColdChainPolicy:
+        """How goods that must be kept cold are judged. Unset means every default."""
+
+    @_builtins.property
+    def cancellation(self) -> _policy_pb2.CancellationPolicy:
+        """What cancelling costs. Unset means nothing."""
+
+    @_builtins.property
+    def rejection(self) -> _policy_pb2.RejectionPolicy:
+        """What happens to goods that a consignee does not keep. Unset means every default."""
+
+    @_builtins.property
+    def detention(self) -> _policy_pb2.DetentionPolicy:
+        """When waiting is charged. Unset means never."""
+
+    @_builtins.property
+    def freight_audit(self) -> _policy_pb2.FreightAuditPolicy:
+        """How far a carrier's invoice may be off. Unset means not at all."""
+
+    @_builtins.property
+    def milestones(self) -> _policy_pb2.MilestonePolicy:
+        """Deadlines of the way. Unset means every default."""
+
+    @_builtins.property
+    def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.ExceptionRule]:
+        """Who must act on exceptions. Empty means what the contract says about each kind."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.HoldRule]:
+        """Who may release holds. A kind without a rule needs `holds.release` and no second pair of eyes."""
+
+    @_builtins.property
+    def billing(self) -> _policy_pb2.BillingPolicy:
+        """What must be there before an order is billed. Unset means every default."""
+
+    @_builtins.property
+    def driver_hours(self) -> _policy_pb2.DriverHoursPolicy:
+        """When a driver has hours enough. Unset means the fleet system's word is taken."""
+
+    @_builtins.property
+    def replan(self) -> _policy_pb2.ReplanPolicy:
+        """How running loads get new plans. Unset means every default."""
+
     def __init__(
         self,
         *,
@@ -150,10 +214,23 @@ class ProcessPolicy(_message.Message):
         bill_accepted_after_rejection: _builtins.bool = ...,
         wave_delay: _duration_pb2.Duration | None = ...,
         wave_size: _builtins.int = ...,
+        tender: _policy_pb2.TenderPolicy | None = ...,
+        cold_chain: _policy_pb2.ColdChainPolicy | None = ...,
+        cancellation: _policy_pb2.CancellationPolicy | None = ...,
+        rejection: _policy_pb2.RejectionPolicy | None = ...,
+        detention: _policy_pb2.DetentionPolicy | None = ...,
+        freight_audit: _policy_pb2.FreightAuditPolicy | None = ...,
+        milestones: _policy_pb2.MilestonePolicy | None = ...,
+        exceptions: _abc.Iterable[_policy_pb2.ExceptionRule] | None = ...,
+        holds: _abc.Iterable[_policy_pb2.HoldRule] | None = ...,
+        billing: _policy_pb2.BillingPolicy | None = ...,
+        driver_hours: _policy_pb2.DriverHoursPolicy | None = ...,
+        replan: _policy_pb2.ReplanPolicy | None = ...,
+        applies_to_running: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "wave_delay", b"wave_delay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "cancellation", b"cancellation", "cold_chain", b"cold_chain", "detention", b"detention", "driver_hours", b"driver_hours", "freight_audit", b"freight_audit", "milestones", b"milestones", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "rejection", b"rejection", "replan", b"replan", "tender", b"tender", "wave_delay", b"wave_delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_accepted_after_rejection", b"bill_accepted_after_rejection", "name", b"name", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_distance_m", b"pod_distance_m", "pod_methods", b"pod_methods", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "signer_required", b"signer_required", "version", b"version", "wave_delay", b"wave_delay", "wave_size", b"wave_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies_to_running", b"applies_to_running", "bill_accepted_after_rejection", b"bill_accepted_after_rejection", "billing", b"billing", "cancellation", b"cancellation", "cold_chain", b"cold_chain", "detention", b"detention", "driver_hours", b"driver_hours", "exceptions", b"exceptions", "freight_audit", b"freight_audit", "holds", b"holds", "milestones", b"milestones", "name", b"name", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_distance_m", b"pod_distance_m", "pod_methods", b"pod_methods", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "rejection", b"rejection", "replan", b"replan", "signer_required", b"signer_required", "tender", b"tender", "version", b"version", "wave_delay", b"wave_delay", "wave_size", b"wave_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -491,6 +491,90 @@ export enum ExceptionKind {
    * @generated from enum value: EXCEPTION_KIND_PROCESS_STUCK = 35;
    */
   PROCESS_STUCK = 35,
+
+  /**
+   * A carrier answered with conditions or a price that a person must decide about.
+   *
+   * @generated from enum value: EXCEPTION_KIND_TENDER_COUNTERED = 36;
+   */
+  TENDER_COUNTERED = 36,
+
+  /**
+   * Every carrier said no or nothing; a person must find somebody.
+   *
+   * @generated from enum value: EXCEPTION_KIND_TENDERS_EXHAUSTED = 37;
+   */
+  TENDERS_EXHAUSTED = 37,
+
+  /**
+   * The road did not acknowledge a cancelling in time.
+   *
+   * @generated from enum value: EXCEPTION_KIND_CANCEL_UNANSWERED = 38;
+   */
+  CANCEL_UNANSWERED = 38,
+
+  /**
+   * No other vehicle could take a broken-down load over.
+   *
+   * @generated from enum value: EXCEPTION_KIND_REASSIGNMENT_FAILED = 39;
+   */
+  REASSIGNMENT_FAILED = 39,
+
+  /**
+   * No temperature was heard of goods that must be kept cold.
+   *
+   * @generated from enum value: EXCEPTION_KIND_SENSOR_LOST = 40;
+   */
+  SENSOR_LOST = 40,
+
+  /**
+   * A load was not dispatched in time for its pickup.
+   *
+   * @generated from enum value: EXCEPTION_KIND_DISPATCH_OVERDUE = 41;
+   */
+  DISPATCH_OVERDUE = 41,
+
+  /**
+   * A vehicle did not leave a stop in time.
+   *
+   * @generated from enum value: EXCEPTION_KIND_LATE_DEPARTURE = 42;
+   */
+  LATE_DEPARTURE = 42,
+
+  /**
+   * A review waits longer than the policy allows.
+   *
+   * @generated from enum value: EXCEPTION_KIND_REVIEW_OVERDUE = 43;
+   */
+  REVIEW_OVERDUE = 43,
+
+  /**
+   * A change of the order came too late to be carried out.
+   *
+   * @generated from enum value: EXCEPTION_KIND_AMENDMENT_REFUSED = 44;
+   */
+  AMENDMENT_REFUSED = 44,
+
+  /**
+   * A posted invoice is wrong and must be credited.
+   *
+   * @generated from enum value: EXCEPTION_KIND_CREDIT_DUE = 45;
+   */
+  CREDIT_DUE = 45,
+
+  /**
+   * A charge of a carrier's invoice is disputed.
+   *
+   * @generated from enum value: EXCEPTION_KIND_CHARGE_DISPUTED = 46;
+   */
+  CHARGE_DISPUTED = 46,
+
+  /**
+   * Goods that should come back have not.
+   *
+   * @generated from enum value: EXCEPTION_KIND_RETURN_OVERDUE = 47;
+   */
+  RETURN_OVERDUE = 47,
 }
 
 /**

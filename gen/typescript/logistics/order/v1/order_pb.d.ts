@@ -384,6 +384,13 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 25;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The process policy under which it runs, as `<name>@<version>`, several layers joined by `+`. Set by the orchestrator when it is received.
+   *
+   * @generated from field: string policy_version = 26;
+   */
+  policyVersion: string;
 };
 
 /**
@@ -631,6 +638,53 @@ export enum OrderType {
  * Describes the enum logistics.order.v1.OrderType.
  */
 export declare const OrderTypeSchema: GenEnum<OrderType>;
+
+/**
+ * What becomes of goods that a consignee did not keep, or that were taken back (domain reference 3.3).
+ *
+ * @generated from enum logistics.order.v1.Disposition
+ */
+export enum Disposition {
+  /**
+   * Nobody has decided.
+   *
+   * @generated from enum value: DISPOSITION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * They travel back to where they came from.
+   *
+   * @generated from enum value: DISPOSITION_RETURN = 1;
+   */
+  RETURN = 1,
+
+  /**
+   * They are delivered once more.
+   *
+   * @generated from enum value: DISPOSITION_RESHIP = 2;
+   */
+  RESHIP = 2,
+
+  /**
+   * They are destroyed where they are.
+   *
+   * @generated from enum value: DISPOSITION_DESTROY = 3;
+   */
+  DESTROY = 3,
+
+  /**
+   * They stay where they are and are not billed.
+   *
+   * @generated from enum value: DISPOSITION_CREDIT_ONLY = 4;
+   */
+  CREDIT_ONLY = 4,
+}
+
+/**
+ * Describes the enum logistics.order.v1.Disposition.
+ */
+export declare const DispositionSchema: GenEnum<Disposition>;
 
 /**
  * What one validation looked at.

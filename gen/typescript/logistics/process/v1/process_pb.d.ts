@@ -8,6 +8,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { PodMethod } from "../../pod/v1/pod_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { BillingPolicy, CancellationPolicy, ColdChainPolicy, DetentionPolicy, DriverHoursPolicy, ExceptionRule, FreightAuditPolicy, HoldRule, MilestonePolicy, RejectionPolicy, ReplanPolicy, TenderPolicy } from "./policy_pb.js";
 
 /**
  * Describes the file logistics/process/v1/process.proto.
@@ -103,6 +104,97 @@ export declare type ProcessPolicy = Message<"logistics.process.v1.ProcessPolicy"
    * @generated from field: int32 wave_size = 12;
    */
   waveSize: number;
+
+  /**
+   * How loads find who drives them. Unset means the own fleet.
+   *
+   * @generated from field: logistics.process.v1.TenderPolicy tender = 13;
+   */
+  tender?: TenderPolicy | undefined;
+
+  /**
+   * How goods that must be kept cold are judged. Unset means every default.
+   *
+   * @generated from field: logistics.process.v1.ColdChainPolicy cold_chain = 14;
+   */
+  coldChain?: ColdChainPolicy | undefined;
+
+  /**
+   * What cancelling costs. Unset means nothing.
+   *
+   * @generated from field: logistics.process.v1.CancellationPolicy cancellation = 15;
+   */
+  cancellation?: CancellationPolicy | undefined;
+
+  /**
+   * What happens to goods that a consignee does not keep. Unset means every default.
+   *
+   * @generated from field: logistics.process.v1.RejectionPolicy rejection = 16;
+   */
+  rejection?: RejectionPolicy | undefined;
+
+  /**
+   * When waiting is charged. Unset means never.
+   *
+   * @generated from field: logistics.process.v1.DetentionPolicy detention = 17;
+   */
+  detention?: DetentionPolicy | undefined;
+
+  /**
+   * How far a carrier's invoice may be off. Unset means not at all.
+   *
+   * @generated from field: logistics.process.v1.FreightAuditPolicy freight_audit = 18;
+   */
+  freightAudit?: FreightAuditPolicy | undefined;
+
+  /**
+   * Deadlines of the way. Unset means every default.
+   *
+   * @generated from field: logistics.process.v1.MilestonePolicy milestones = 19;
+   */
+  milestones?: MilestonePolicy | undefined;
+
+  /**
+   * Who must act on exceptions. Empty means what the contract says about each kind.
+   *
+   * @generated from field: repeated logistics.process.v1.ExceptionRule exceptions = 20;
+   */
+  exceptions: ExceptionRule[];
+
+  /**
+   * Who may release holds. A kind without a rule needs `holds.release` and no second pair of eyes.
+   *
+   * @generated from field: repeated logistics.process.v1.HoldRule holds = 21;
+   */
+  holds: HoldRule[];
+
+  /**
+   * What must be there before an order is billed. Unset means every default.
+   *
+   * @generated from field: logistics.process.v1.BillingPolicy billing = 22;
+   */
+  billing?: BillingPolicy | undefined;
+
+  /**
+   * When a driver has hours enough. Unset means the fleet system's word is taken.
+   *
+   * @generated from field: logistics.process.v1.DriverHoursPolicy driver_hours = 23;
+   */
+  driverHours?: DriverHoursPolicy | undefined;
+
+  /**
+   * How running loads get new plans. Unset means every default.
+   *
+   * @generated from field: logistics.process.v1.ReplanPolicy replan = 24;
+   */
+  replan?: ReplanPolicy | undefined;
+
+  /**
+   * Whether orders that are already running take this version over from the one before. False means that they keep the version that was in force when they were received.
+   *
+   * @generated from field: bool applies_to_running = 25;
+   */
+  appliesToRunning: boolean;
 };
 
 /**
