@@ -581,6 +581,7 @@ class ReceiveReturnRequest(_message.Message):
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     POD_ID_FIELD_NUMBER: _builtins.int
     WAREHOUSE_CODE_FIELD_NUMBER: _builtins.int
+    NEVER_SHIPPED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
     order_id: _builtins.str
@@ -593,6 +594,8 @@ class ReceiveReturnRequest(_message.Message):
     """The proof at the warehouse. Unset where the goods never left the yard."""
     warehouse_code: _builtins.str
     """The ERP's code of the place that receives. Unset means the place that shipped."""
+    never_shipped: _builtins.bool
+    """Whether `PostDelivery` never showed these goods as shipped, because they were refused at the door or never set down: the ERP's stock still holds them, so the receipt is noted on its documents and adds nothing. False means that they left the ERP's stock, which gets them back."""
     @_builtins.property
     def order_references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """The ERP's names of the order and its deliveries."""
@@ -617,10 +620,11 @@ class ReceiveReturnRequest(_message.Message):
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         pod_id: _builtins.str = ...,
         warehouse_code: _builtins.str = ...,
+        never_shipped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "order_id", b"order_id", "order_references", b"order_references", "pod_id", b"pod_id", "posting_key", b"posting_key", "reason", b"reason", "receive_time", b"receive_time", "request_id", b"request_id", "warehouse_code", b"warehouse_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "never_shipped", b"never_shipped", "order_id", b"order_id", "order_references", b"order_references", "pod_id", b"pod_id", "posting_key", b"posting_key", "reason", b"reason", "receive_time", b"receive_time", "request_id", b"request_id", "warehouse_code", b"warehouse_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

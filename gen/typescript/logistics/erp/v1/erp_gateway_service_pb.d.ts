@@ -639,6 +639,13 @@ export declare type ReceiveReturnRequest = Message<"logistics.erp.v1.ReceiveRetu
    * @generated from field: string warehouse_code = 9;
    */
   warehouseCode: string;
+
+  /**
+   * Whether `PostDelivery` never showed these goods as shipped, because they were refused at the door or never set down: the ERP's stock still holds them, so the receipt is noted on its documents and adds nothing. False means that they left the ERP's stock, which gets them back.
+   *
+   * @generated from field: bool never_shipped = 10;
+   */
+  neverShipped: boolean;
 };
 
 /**
