@@ -62,7 +62,16 @@ BY_CERTIFICATE = {
     "orchestrator": named(
         DISPATCH, "AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad", "GetDriver", "GetVehicle", "PlanLoads"
     )
-    | named(ERP, "ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder"),
+    | named(
+        ERP,
+        "CancelSale",
+        "ConfirmDispatch",
+        "PostCreditMemo",
+        "PostDelivery",
+        "PostInvoice",
+        "ReceiveReturn",
+        "ValidateOrder",
+    ),
     "erp_gateway": named(ORCHESTRATOR, "CancelOrder", "ListOrders", "SubmitOrder"),
     "edge_gateway": named(ORCHESTRATOR, "RecordProofOfDelivery") | named(DISPATCH, "ResolveDevice"),
     "fleet_gateway": set[str](),

@@ -272,6 +272,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
+    """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+    Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+    """
+    ERROR_REASON_DISPOSITION_UNDER_WAY: _ErrorReason.ValueType  # 77
+    """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+    Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_DISPOSITION_NOT_FOUND: _ErrorReason.ValueType  # 78
+    """The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_CLAIM_NOT_FOUND: _ErrorReason.ValueType  # 79
+    """The order has no such claim. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -525,5 +541,21 @@ Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "repl
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
+"""A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+"""
+ERROR_REASON_DISPOSITION_UNDER_WAY: ErrorReason.ValueType  # 77
+"""Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_DISPOSITION_NOT_FOUND: ErrorReason.ValueType  # 78
+"""The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_CLAIM_NOT_FOUND: ErrorReason.ValueType  # 79
+"""The order has no such claim. NOT_FOUND with ResourceInfo.
+Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

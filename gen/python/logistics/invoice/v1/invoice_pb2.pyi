@@ -353,6 +353,72 @@ class GateCheck(_message.Message):
 Global___GateCheck: _TypeAlias = GateCheck  # noqa: Y015
 
 @_typing.final
+class Charge(_message.Message):
+    """Something charged beside the goods: detention, a vehicle that was not used, a way back (domain reference 2.9)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    charge_id: _builtins.str
+    """Our id, UUID; the same for the same cause, so that nothing is charged twice. Always set."""
+    charge_code: _builtins.str
+    """X12 element 150: 400 freight, DTL and DTU detention at loading and unloading, LAY layover, RCL redelivery, VOR vehicle ordered and not used. Always set."""
+    description: _builtins.str
+    """What a person calls it. Unset means the code must do."""
+    basis: Global___ChargeBasis.ValueType
+    """What the amount is reckoned by."""
+    load_id: _builtins.str
+    """The load it arose on. Unset means none."""
+    stop_id: _builtins.str
+    """The stop it arose at. Unset means none."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """How much of the basis, for example hours. Always set."""
+
+    @_builtins.property
+    def rate(self) -> _money_pb2.Money:
+        """What one of the basis costs, before tax. Always set."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Quantity times rate, rounded to the currency's smallest unit, before tax. Always set."""
+
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Events and observations that prove it, for example arrival and departure. What nothing proves is not charged."""
+
+    def __init__(
+        self,
+        *,
+        charge_id: _builtins.str = ...,
+        charge_code: _builtins.str = ...,
+        description: _builtins.str = ...,
+        basis: Global___ChargeBasis.ValueType = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        rate: _money_pb2.Money | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "description", b"description", "evidence_ids", b"evidence_ids", "load_id", b"load_id", "quantity", b"quantity", "rate", b"rate", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
 class InvoiceLine(_message.Message):
     """One line of an invoice."""
 
@@ -368,6 +434,8 @@ class InvoiceLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     STOP_ID_FIELD_NUMBER: _builtins.int
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTS_LINE_NO_FIELD_NUMBER: _builtins.int
     line_no: _builtins.int
     """Position, from 1."""
     order_line_id: _builtins.str
@@ -380,6 +448,10 @@ class InvoiceLine(_message.Message):
     """What it is reckoned by."""
     stop_id: _builtins.str
     """The delivery stop behind it. Unset on charges of the whole order."""
+    charge_id: _builtins.str
+    """The charge that this line bills. Unset on lines for goods."""
+    corrects_line_no: _builtins.int
+    """The line of the corrected invoice. Zero on any document but a credit or debit memo."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """How much of it, never more than the accepted quantity of the line. Always set."""
@@ -409,10 +481,12 @@ class InvoiceLine(_message.Message):
         amount: _money_pb2.Money | None = ...,
         stop_id: _builtins.str = ...,
         evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        charge_id: _builtins.str = ...,
+        corrects_line_no: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "corrects_line_no", b"corrects_line_no", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -448,6 +522,9 @@ class Invoice(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREDIT_INVOICE_IDS_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    CREDITED_LINES_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Our id, UUID; derived from order and charge basis, so that there is never a second one. Always set."""
     direction: Global___InvoiceDirection.ValueType
@@ -472,6 +549,8 @@ class Invoice(_message.Message):
     """The region of the order. Always set."""
     version: _builtins.int
     """Version of the invoice's history that this object shows. Set by the orchestrator."""
+    claim_id: _builtins.str
+    """The order's claim behind a credit memo. Unset on any other document."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to it; the ERP's number once posted."""
@@ -520,6 +599,14 @@ class Invoice(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded. Set by the orchestrator."""
 
+    @_builtins.property
+    def credit_invoice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Credit memos that correct it, oldest first. Set by the orchestrator."""
+
+    @_builtins.property
+    def credited_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceLine]:
+        """What credit memos took back, by line of this invoice. Set by the orchestrator."""
+
     def __init__(
         self,
         *,
@@ -547,10 +634,13 @@ class Invoice(_message.Message):
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        credit_invoice_ids: _abc.Iterable[_builtins.str] | None = ...,
+        claim_id: _builtins.str = ...,
+        credited_lines: _abc.Iterable[Global___InvoiceLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "net", b"net", "post_time", b"post_time", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "corrects_invoice_id", b"corrects_invoice_id", "create_time", b"create_time", "currency", b"currency", "direction", b"direction", "dispute_state", b"dispute_state", "erp_instance", b"erp_instance", "invoice_id", b"invoice_id", "kind", b"kind", "lines", b"lines", "load_ids", b"load_ids", "net", b"net", "order_id", b"order_id", "pod_ids", b"pod_ids", "post_time", b"post_time", "references", b"references", "region", b"region", "settlement_state", b"settlement_state", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "claim_id", b"claim_id", "corrects_invoice_id", b"corrects_invoice_id", "create_time", b"create_time", "credit_invoice_ids", b"credit_invoice_ids", "credited_lines", b"credited_lines", "currency", b"currency", "direction", b"direction", "dispute_state", b"dispute_state", "erp_instance", b"erp_instance", "invoice_id", b"invoice_id", "kind", b"kind", "lines", b"lines", "load_ids", b"load_ids", "net", b"net", "order_id", b"order_id", "pod_ids", b"pod_ids", "post_time", b"post_time", "references", b"references", "region", b"region", "settlement_state", b"settlement_state", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -248,12 +248,15 @@ class StopTask(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order. Always set."""
     line_id: _builtins.str
     """The line of the order. Always set."""
     sku: _builtins.str
     """The seller's product code, for people and planners. Unset means look at the order."""
+    reason: _builtins.str
+    """Why the consignee refused some of it, a canonical reason such as DAMAGED. Unset where nothing was refused."""
     @_builtins.property
     def expected(self) -> _quantity_pb2.Quantity:
         """What is to be loaded or unloaded, in the line's unit. Always set."""
@@ -290,10 +293,11 @@ class StopTask(_message.Message):
         sku: _builtins.str = ...,
         weight: _quantity_pb2.Quantity | None = ...,
         volume: _quantity_pb2.Quantity | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "reason", b"reason", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +367,8 @@ class Stop(_message.Message):
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     SERVICE_DURATION_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    RETURNS_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """Our id, UUID; the same through every new plan, and what late events refer to."""
     sequence: _builtins.int
@@ -381,6 +387,10 @@ class Stop(_message.Message):
     """Whether a proof must be given here."""
     instructions: _builtins.str
     """Words for the driver, with names and door codes as it happens. Unset means none."""
+    disposition_id: _builtins.str
+    """The decision about goods that it carries out: nothing of the order's first way happens here. Unset on all other stops."""
+    returns: _builtins.bool
+    """Whether goods come back by it: what is set down here is returned, not delivered, and what is loaded here is fetched from who refused it."""
     @_builtins.property
     def location(self) -> _place_pb2.Location:
         """Where it is. Always set."""
@@ -458,10 +468,12 @@ class Stop(_message.Message):
         instructions: _builtins.str = ...,
         service_duration: _duration_pb2.Duration | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        disposition_id: _builtins.str = ...,
+        returns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from logistics.exception.v1 import exception_pb2 as _exception_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
@@ -15,6 +16,7 @@ from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
+from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
 import builtins as _builtins
 import sys
@@ -26,6 +28,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CancelConsequence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CancelConsequenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CancelConsequence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CANCEL_CONSEQUENCE_UNSPECIFIED: _CancelConsequence.ValueType  # 0
+    """Not told."""
+    CANCEL_CONSEQUENCE_CANCELLED: _CancelConsequence.ValueType  # 1
+    """It is cancelled; the ERP is told, and loads lose its stops."""
+    CANCEL_CONSEQUENCE_ROAD_ASKED: _CancelConsequence.ValueType  # 2
+    """The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one."""
+    CANCEL_CONSEQUENCE_RETURN: _CancelConsequence.ValueType  # 3
+    """Goods are on board: they travel back, and the order is closed without an invoice."""
+    CANCEL_CONSEQUENCE_REMAINDER_CANCELLED: _CancelConsequence.ValueType  # 4
+    """What is not delivered yet will not be; what was delivered is billed."""
+    CANCEL_CONSEQUENCE_CREDIT_PROPOSED: _CancelConsequence.ValueType  # 5
+    """It is invoiced: a credit memo is proposed and waits for approval."""
+
+class CancelConsequence(_CancelConsequence, metaclass=_CancelConsequenceEnumTypeWrapper):
+    """What cancelling an order does, by its phase (domain reference 3.1)."""
+
+CANCEL_CONSEQUENCE_UNSPECIFIED: CancelConsequence.ValueType  # 0
+"""Not told."""
+CANCEL_CONSEQUENCE_CANCELLED: CancelConsequence.ValueType  # 1
+"""It is cancelled; the ERP is told, and loads lose its stops."""
+CANCEL_CONSEQUENCE_ROAD_ASKED: CancelConsequence.ValueType  # 2
+"""The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one."""
+CANCEL_CONSEQUENCE_RETURN: CancelConsequence.ValueType  # 3
+"""Goods are on board: they travel back, and the order is closed without an invoice."""
+CANCEL_CONSEQUENCE_REMAINDER_CANCELLED: CancelConsequence.ValueType  # 4
+"""What is not delivered yet will not be; what was delivered is billed."""
+CANCEL_CONSEQUENCE_CREDIT_PROPOSED: CancelConsequence.ValueType  # 5
+"""It is invoiced: a credit memo is proposed and waits for approval."""
+Global___CancelConsequence: _TypeAlias = CancelConsequence  # noqa: Y015
 
 @_typing.final
 class SubmitOrderRequest(_message.Message):
@@ -156,22 +194,28 @@ class CancelOrderRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECONSIGN_TO_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
     order_id: _builtins.str
     """The order."""
     reason: _builtins.str
     """Why, in a sentence."""
+    @_builtins.property
+    def reconsign_to(self) -> _place_pb2.Location:
+        """Where goods go that are on board already. Unset means where they came from."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         order_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        reconsign_to: _place_pb2.Location | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reconsign_to", b"reconsign_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "reason", b"reason", "reconsign_to", b"reconsign_to", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,8 +229,14 @@ class CancelOrderResponse(_message.Message):
 
     ORDER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_TEXT_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    consequence: Global___CancelConsequence.ValueType
+    """What the cancelling does."""
+    consequence_text: _builtins.str
+    """The same in a sentence for people."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order as recorded."""
@@ -196,10 +246,12 @@ class CancelOrderResponse(_message.Message):
         *,
         order: _order_pb2.Order | None = ...,
         version: _builtins.int = ...,
+        consequence: Global___CancelConsequence.ValueType = ...,
+        consequence_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequence", b"consequence", "consequence_text", b"consequence_text", "order", b"order", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1328,3 +1380,209 @@ class HistoryEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class DecideDispositionRequest(_message.Message):
+    """What to give to `DecideDisposition`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    disposition_id: _builtins.str
+    """The decision that is to be another, one of the order's `dispositions`."""
+    disposition: _order_pb2.Disposition.ValueType
+    """What becomes of the goods."""
+    @_builtins.property
+    def place(self) -> _place_pb2.Location:
+        """Where they go. Unset means where they came from."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        disposition_id: _builtins.str = ...,
+        disposition: _order_pb2.Disposition.ValueType = ...,
+        place: _place_pb2.Location | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "disposition_id", b"disposition_id", "order_id", b"order_id", "place", b"place", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideDispositionRequest: _TypeAlias = DecideDispositionRequest  # noqa: Y015
+
+@_typing.final
+class DecideDispositionResponse(_message.Message):
+    """What `DecideDisposition` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideDispositionResponse: _TypeAlias = DecideDispositionResponse  # noqa: Y015
+
+@_typing.final
+class ClaimGoodsRequest(_message.Message):
+    """What to give to `ClaimGoods`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    disposition: _order_pb2.Disposition.ValueType
+    """What becomes of the goods. Unset means what the policy says."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What is asked back, by line."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
+        disposition: _order_pb2.Disposition.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimGoodsRequest: _TypeAlias = ClaimGoodsRequest  # noqa: Y015
+
+@_typing.final
+class ClaimGoodsResponse(_message.Message):
+    """What `ClaimGoods` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    claim_id: _builtins.str
+    """The claim."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+        claim_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimGoodsResponse: _TypeAlias = ClaimGoodsResponse  # noqa: Y015
+
+@_typing.final
+class ApproveCreditRequest(_message.Message):
+    """What to give to `ApproveCredit`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    DECLINE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    claim_id: _builtins.str
+    """The claim."""
+    decline: _builtins.bool
+    """Whether nothing shall be credited."""
+    note: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        claim_id: _builtins.str = ...,
+        decline: _builtins.bool = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "decline", b"decline", "note", b"note", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCreditRequest: _TypeAlias = ApproveCreditRequest  # noqa: Y015
+
+@_typing.final
+class ApproveCreditResponse(_message.Message):
+    """What `ApproveCredit` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCreditResponse: _TypeAlias = ApproveCreditResponse  # noqa: Y015

@@ -140,6 +140,21 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.DecideDisposition = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+                _registered_method=True)
+        self.ClaimGoods = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+                _registered_method=True)
+        self.ApproveCredit = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -154,7 +169,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AmendOrder(self, request, context):
-        """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned.
+        """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,6 +308,27 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DecideDisposition(self, request, context):
+        """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimGoods(self, request, context):
+        """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCredit(self, request, context):
+        """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrchestratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -400,6 +436,21 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.GetHistory,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'DecideDisposition': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideDisposition,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.SerializeToString,
+            ),
+            'ClaimGoods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimGoods,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.SerializeToString,
+            ),
+            'ApproveCredit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCredit,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -970,6 +1021,87 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/GetHistory',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideDisposition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimGoods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCredit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
             options,
             channel_credentials,
             insecure,

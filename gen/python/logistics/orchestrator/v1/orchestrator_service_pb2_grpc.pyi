@@ -36,7 +36,7 @@ class OrchestratorServiceStub:
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SubmitOrderRequest, _orchestrator_service_pb2.SubmitOrderResponse]
     """Records an order. The same ERP reference with the same content answers the same order; with other content it is treated as an amendment while that is possible, else ALREADY_EXISTS with REFERENCE_CONFLICT."""
     AmendOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AmendOrderRequest, _orchestrator_service_pb2.AmendOrderResponse]
-    """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+    """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]
@@ -75,6 +75,12 @@ class OrchestratorServiceStub:
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    DecideDisposition: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideDispositionRequest, _orchestrator_service_pb2.DecideDispositionResponse]
+    """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+    ClaimGoods: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ClaimGoodsRequest, _orchestrator_service_pb2.ClaimGoodsResponse]
+    """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+    ApproveCredit: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]
+    """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -84,7 +90,7 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SubmitOrderRequest, _orchestrator_service_pb2.SubmitOrderResponse]  # type: ignore[assignment]
     """Records an order. The same ERP reference with the same content answers the same order; with other content it is treated as an amendment while that is possible, else ALREADY_EXISTS with REFERENCE_CONFLICT."""
     AmendOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AmendOrderRequest, _orchestrator_service_pb2.AmendOrderResponse]  # type: ignore[assignment]
-    """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+    """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
@@ -123,6 +129,12 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    DecideDisposition: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideDispositionRequest, _orchestrator_service_pb2.DecideDispositionResponse]  # type: ignore[assignment]
+    """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+    ClaimGoods: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ClaimGoodsRequest, _orchestrator_service_pb2.ClaimGoodsResponse]  # type: ignore[assignment]
+    """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+    ApproveCredit: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]  # type: ignore[assignment]
+    """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -141,7 +153,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.AmendOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.AmendOrderResponse, _abc.Awaitable[_orchestrator_service_pb2.AmendOrderResponse]]:
-        """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+        """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
 
     @_abc_1.abstractmethod
     def CancelOrder(
@@ -294,5 +306,29 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetHistoryResponse, _abc.Awaitable[_orchestrator_service_pb2.GetHistoryResponse]]:
         """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+
+    @_abc_1.abstractmethod
+    def DecideDisposition(
+        self,
+        request: _orchestrator_service_pb2.DecideDispositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DecideDispositionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideDispositionResponse]]:
+        """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+
+    @_abc_1.abstractmethod
+    def ClaimGoods(
+        self,
+        request: _orchestrator_service_pb2.ClaimGoodsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ClaimGoodsResponse, _abc.Awaitable[_orchestrator_service_pb2.ClaimGoodsResponse]]:
+        """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+
+    @_abc_1.abstractmethod
+    def ApproveCredit(
+        self,
+        request: _orchestrator_service_pb2.ApproveCreditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApproveCreditResponse, _abc.Awaitable[_orchestrator_service_pb2.ApproveCreditResponse]]:
+        """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -519,6 +519,38 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_CIRCUIT_OPEN = 62;
    */
   CIRCUIT_OPEN = 62,
+
+  /**
+   * A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+   * Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_TOO_LATE = 84;
+   */
+  CHARGE_TOO_LATE = 84,
+
+  /**
+   * Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+   * Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_DISPOSITION_UNDER_WAY = 77;
+   */
+  DISPOSITION_UNDER_WAY = 77,
+
+  /**
+   * The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_DISPOSITION_NOT_FOUND = 78;
+   */
+  DISPOSITION_NOT_FOUND = 78,
+
+  /**
+   * The order has no such claim. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_CLAIM_NOT_FOUND = 79;
+   */
+  CLAIM_NOT_FOUND = 79,
 }
 
 /**

@@ -85,6 +85,13 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
    * @generated from field: logistics.type.v1.Quantity volume = 9;
    */
   volume?: Quantity | undefined;
+
+  /**
+   * Why the consignee refused some of it, a canonical reason such as DAMAGED. Unset where nothing was refused.
+   *
+   * @generated from field: string reason = 12;
+   */
+  reason: string;
 };
 
 /**
@@ -293,6 +300,20 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 22;
    */
   references: ExternalReference[];
+
+  /**
+   * The decision about goods that it carries out: nothing of the order's first way happens here. Unset on all other stops.
+   *
+   * @generated from field: string disposition_id = 28;
+   */
+  dispositionId: string;
+
+  /**
+   * Whether goods come back by it: what is set down here is returned, not delivered, and what is loaded here is fetched from who refused it.
+   *
+   * @generated from field: bool returns = 29;
+   */
+  returns: boolean;
 };
 
 /**

@@ -4,9 +4,10 @@
 
 // Where orders, loads, proofs, invoices, exceptions and holds are commanded and read.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Order, OrderState } from "../../order/v1/order_pb.js";
+import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
+import type { Location } from "../../type/v1/place_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
 import type { Load, LoadState } from "../../load/v1/load_pb.js";
 import type { Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
@@ -169,6 +170,13 @@ export declare type CancelOrderRequest = Message<"logistics.orchestrator.v1.Canc
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Where goods go that are on board already. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location reconsign_to = 4;
+   */
+  reconsignTo?: Location | undefined;
 };
 
 /**
@@ -196,6 +204,20 @@ export declare type CancelOrderResponse = Message<"logistics.orchestrator.v1.Can
    * @generated from field: int64 version = 2;
    */
   version: bigint;
+
+  /**
+   * What the cancelling does.
+   *
+   * @generated from field: logistics.orchestrator.v1.CancelConsequence consequence = 3;
+   */
+  consequence: CancelConsequence;
+
+  /**
+   * The same in a sentence for people.
+   *
+   * @generated from field: string consequence_text = 4;
+   */
+  consequenceText: string;
 };
 
 /**
@@ -1379,6 +1401,292 @@ export declare type HistoryEntry = Message<"logistics.orchestrator.v1.HistoryEnt
 export declare const HistoryEntrySchema: GenMessage<HistoryEntry>;
 
 /**
+ * What to give to `DecideDisposition`.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideDispositionRequest
+ */
+export declare type DecideDispositionRequest = Message<"logistics.orchestrator.v1.DecideDispositionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The decision that is to be another, one of the order's `dispositions`.
+   *
+   * @generated from field: string disposition_id = 3;
+   */
+  dispositionId: string;
+
+  /**
+   * What becomes of the goods.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 4;
+   */
+  disposition: Disposition;
+
+  /**
+   * Where they go. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location place = 5;
+   */
+  place?: Location | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideDispositionRequest.
+ * Use `create(DecideDispositionRequestSchema)` to create a new message.
+ */
+export declare const DecideDispositionRequestSchema: GenMessage<DecideDispositionRequest>;
+
+/**
+ * What `DecideDisposition` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideDispositionResponse
+ */
+export declare type DecideDispositionResponse = Message<"logistics.orchestrator.v1.DecideDispositionResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideDispositionResponse.
+ * Use `create(DecideDispositionResponseSchema)` to create a new message.
+ */
+export declare const DecideDispositionResponseSchema: GenMessage<DecideDispositionResponse>;
+
+/**
+ * What to give to `ClaimGoods`.
+ *
+ * @generated from message logistics.orchestrator.v1.ClaimGoodsRequest
+ */
+export declare type ClaimGoodsRequest = Message<"logistics.orchestrator.v1.ClaimGoodsRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * What is asked back, by line.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 3;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * What becomes of the goods. Unset means what the policy says.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 4;
+   */
+  disposition: Disposition;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ClaimGoodsRequest.
+ * Use `create(ClaimGoodsRequestSchema)` to create a new message.
+ */
+export declare const ClaimGoodsRequestSchema: GenMessage<ClaimGoodsRequest>;
+
+/**
+ * What `ClaimGoods` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ClaimGoodsResponse
+ */
+export declare type ClaimGoodsResponse = Message<"logistics.orchestrator.v1.ClaimGoodsResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 3;
+   */
+  claimId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ClaimGoodsResponse.
+ * Use `create(ClaimGoodsResponseSchema)` to create a new message.
+ */
+export declare const ClaimGoodsResponseSchema: GenMessage<ClaimGoodsResponse>;
+
+/**
+ * What to give to `ApproveCredit`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveCreditRequest
+ */
+export declare type ApproveCreditRequest = Message<"logistics.orchestrator.v1.ApproveCreditRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 3;
+   */
+  claimId: string;
+
+  /**
+   * Whether nothing shall be credited.
+   *
+   * @generated from field: bool decline = 4;
+   */
+  decline: boolean;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveCreditRequest.
+ * Use `create(ApproveCreditRequestSchema)` to create a new message.
+ */
+export declare const ApproveCreditRequestSchema: GenMessage<ApproveCreditRequest>;
+
+/**
+ * What `ApproveCredit` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveCreditResponse
+ */
+export declare type ApproveCreditResponse = Message<"logistics.orchestrator.v1.ApproveCreditResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveCreditResponse.
+ * Use `create(ApproveCreditResponseSchema)` to create a new message.
+ */
+export declare const ApproveCreditResponseSchema: GenMessage<ApproveCreditResponse>;
+
+/**
+ * What cancelling an order does, by its phase (domain reference 3.1).
+ *
+ * @generated from enum logistics.orchestrator.v1.CancelConsequence
+ */
+export enum CancelConsequence {
+  /**
+   * Not told.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is cancelled; the ERP is told, and loads lose its stops.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_CANCELLED = 1;
+   */
+  CANCELLED = 1,
+
+  /**
+   * The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_ROAD_ASKED = 2;
+   */
+  ROAD_ASKED = 2,
+
+  /**
+   * Goods are on board: they travel back, and the order is closed without an invoice.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_RETURN = 3;
+   */
+  RETURN = 3,
+
+  /**
+   * What is not delivered yet will not be; what was delivered is billed.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_REMAINDER_CANCELLED = 4;
+   */
+  REMAINDER_CANCELLED = 4,
+
+  /**
+   * It is invoiced: a credit memo is proposed and waits for approval.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_CREDIT_PROPOSED = 5;
+   */
+  CREDIT_PROPOSED = 5,
+}
+
+/**
+ * Describes the enum logistics.orchestrator.v1.CancelConsequence.
+ */
+export declare const CancelConsequenceSchema: GenEnum<CancelConsequence>;
+
+/**
  * The one writer of business state. Nothing moves except along the transitions that the contract declares.
  *
  * @generated from service logistics.orchestrator.v1.OrchestratorService
@@ -1395,7 +1703,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof SubmitOrderResponseSchema;
   },
   /**
-   * Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned.
+   * Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AmendOrder
    */
@@ -1593,6 +1901,36 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof GetHistoryRequestSchema;
     output: typeof GetHistoryResponseSchema;
+  },
+  /**
+   * Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DecideDisposition
+   */
+  decideDisposition: {
+    methodKind: "unary";
+    input: typeof DecideDispositionRequestSchema;
+    output: typeof DecideDispositionResponseSchema;
+  },
+  /**
+   * Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ClaimGoods
+   */
+  claimGoods: {
+    methodKind: "unary";
+    input: typeof ClaimGoodsRequestSchema;
+    output: typeof ClaimGoodsResponseSchema;
+  },
+  /**
+   * Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApproveCredit
+   */
+  approveCredit: {
+    methodKind: "unary";
+    input: typeof ApproveCreditRequestSchema;
+    output: typeof ApproveCreditResponseSchema;
   },
 }>;
 
