@@ -32,12 +32,18 @@ from logistics.dispatch.v1 import (
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
+    CancelSaleRequest,
+    CancelSaleResponse,
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
+    PostCreditMemoRequest,
+    PostCreditMemoResponse,
     PostDeliveryRequest,
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    ReceiveReturnRequest,
+    ReceiveReturnResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
@@ -92,6 +98,12 @@ class LedgerErp:
         """The ERP's invoice number by posting key."""
         self.postings: Counter[str] = Counter()
         """Invoices in the books, by order."""
+        self.cancelled: Counter[str] = Counter()
+        """Sales that were cancelled, by order: repeated calls count once."""
+        self.received: dict[str, ReceiveReturnRequest] = {}
+        """Goods receipts of returns, by posting key."""
+        self.credits: dict[str, PostCreditMemoRequest] = {}
+        """Credit memos in the books, by posting key."""
 
     async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
         return await self.faults.call("validate_order", lambda: self._validate(request.order))
@@ -138,6 +150,50 @@ class LedgerErp:
             return PostInvoiceResponse(erp_invoice=number, lines=request.invoice.lines)
 
         return await self.faults.call("post_invoice", act)
+
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        def act() -> CancelSaleResponse:
+            again = bool(self.cancelled[request.order_id])
+            self.cancelled[request.order_id] = 1
+            return CancelSaleResponse(already_cancelled=again)
+
+        return await self.faults.call("cancel_sale", act)
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        def act() -> ReceiveReturnResponse:
+            again = request.posting_key in self.received
+            self.received.setdefault(request.posting_key, request)
+            return ReceiveReturnResponse(lines=request.lines, already_received=again)
+
+        return await self.faults.call("receive_return", act)
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        def act() -> PostCreditMemoResponse:
+            again = request.posting_key in self.credits
+            self.credits.setdefault(request.posting_key, request)
+            position = list(self.credits).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"CRE-{position:04d}"
+            )
+            return PostCreditMemoResponse(erp_credit_memo=number, lines=request.lines, already_posted=again)
+
+        return await self.faults.call("post_credit_memo", act)
+
+    def credited(self, order_id: str) -> dict[str, int]:
+        """Return how many pieces of each line credit memos of an order take back."""
+        sums: Counter[str] = Counter()
+        for memo in self.credits.values():
+            if memo.order_id == order_id:
+                sums.update({line.order_line_id: int(line.quantity.value) for line in memo.lines})
+        return dict(sums)
+
+    def returned(self, order_id: str, *, to_stock: bool | None = None) -> dict[str, int]:
+        """Return how many pieces of each line came back; `to_stock` asks only for those that the stock had lost."""
+        sums: Counter[str] = Counter()
+        for receipt in self.received.values():
+            if receipt.order_id == order_id and to_stock in {None, not receipt.never_shipped}:
+                sums.update({line.line_id: int(line.quantity.value) for line in receipt.lines})
+        return dict(sums)
 
 
 class YardFleet:

@@ -18,7 +18,16 @@ from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
 from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
 from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, SetHold, SettleException
-from logistics.load.v1 import DeliveryEvent, DeliveryEventSource, Load, LoadState, Milestone, Stop, StopKind
+from logistics.load.v1 import (
+    DeliveryEvent,
+    DeliveryEventSource,
+    Load,
+    LoadState,
+    Milestone,
+    Stop,
+    StopKind,
+    StopState,
+)
 from logistics.order.v1 import LineQuantities, Order, OrderLine, OrderState, ReceiveOrder
 from logistics.pod.v1 import Artifact, ArtifactKind, PodLine, PodMethod, ProofOfDelivery
 from logistics.process.v1 import ProcessPolicy
@@ -246,7 +255,11 @@ class World:
             found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
             if found is None or found.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ASSIGNED}:
                 continue
-            waiting = [s for s in found.stops if (load_id, s.stop_id) not in self._told]
+            waiting = [
+                s
+                for s in found.stops
+                if (load_id, s.stop_id) not in self._told and s.state != StopState.STOP_STATE_CANCELLED
+            ]
             if waiting:
                 self._told.add((load_id, waiting[0].stop_id))
                 await self._visit(found, waiting[0])
@@ -293,6 +306,10 @@ class World:
                 if stop.kind == StopKind.STOP_KIND_DELIVERY:
                     await self._prove(found, stop)
 
+    def _refuses(self, stop: Stop, order_id: str) -> int:
+        """Return the pieces that are refused at a stop: never where goods come back or are brought once more."""
+        return 0 if stop.disposition_id else self.refused.get(order_id, 0)
+
     async def _prove(self, found: Load, stop: Stop) -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
@@ -314,9 +331,9 @@ class World:
                     order_id=task.order_id,
                     line_id=task.line_id,
                     delivered=task.expected,
-                    accepted=pieces(int(task.expected.value) - self.refused.get(task.order_id, 0)),
-                    rejected=pieces(self.refused.get(task.order_id, 0)),
-                    reason="DAMAGED" if self.refused.get(task.order_id, 0) else "",
+                    accepted=pieces(int(task.expected.value) - self._refuses(stop, task.order_id)),
+                    rejected=pieces(self._refuses(stop, task.order_id)),
+                    reason="DAMAGED" if self._refuses(stop, task.order_id) else "",
                 )
                 for task in stop.tasks
             ],
