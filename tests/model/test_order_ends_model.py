@@ -116,7 +116,7 @@ def decided(state: ClaimState.ValueType) -> DecideOrderClaim:
     return DecideOrderClaim(claim_id=CLAIM, state=state)
 
 
-COUNTS = (3, 4, 5, 6, 9, 10)
+COUNTS = (1, 2, 3, 4, 5, 6, 9, 10)
 INVOICES = tuple(f"invoice {count}" for count in COUNTS)
 WISHES: dict[str, Message] = {
     "receive": ReceiveOrder(order=sale(a=10), content_sha256="one"),

@@ -49,7 +49,7 @@ from logistics.erp.v1 import (
 )
 from logistics.load.v1 import Assignment, Load, LoadState, Stop, StopKind, StopState, StopTask
 from logistics.order.v1 import CheckResult, Order, ValidationCheck, ValidationKind
-from logistics.type.v1 import ExternalReference, ReferenceType
+from logistics.type.v1 import ExternalReference, Location, ReferenceType
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Faults:
 
     def __init__(self, seed: int = 0, share: float = 0.0) -> None:
         self._random = random.Random(seed)
-        self._share = share
+        self.share = share
         self._planned: dict[str, deque[GladhandError]] = defaultdict(deque)
         self.injected: Counter[str] = Counter()
 
@@ -72,12 +72,12 @@ class Faults:
         if self._planned[method]:
             self.injected[f"{method} refused"] += 1
             raise self._planned[method].popleft()
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} down"] += 1
             raise Unavailable(f"{method}: nobody answers", reason="UNAVAILABLE")
         result = act()
         answer = await result if isinstance(result, Awaitable) else result
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} answer lost"] += 1
             raise Unavailable(f"{method}: the answer was lost", reason="UNAVAILABLE")
         return answer
@@ -208,6 +208,8 @@ class YardFleet:
         self.full = 0
         """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
+        self.silent: set[str] = set()
+        """Loads whose drivers answer no call back."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -232,15 +234,15 @@ class YardFleet:
         )
         deliveries = [
             Stop(
-                stop_id=ids.derive(load_id, order.order_id),
+                stop_id=ids.derive(load_id, order.order_id, name),
                 sequence=position,
                 kind=StopKind.STOP_KIND_DELIVERY,
-                location=order.ship_to,
+                location=location,
                 state=StopState.STOP_STATE_PLANNED,
                 pod_required=True,
-                tasks=_tasks(order),
+                tasks=tasks,
             )
-            for position, order in enumerate(orders, 2)
+            for position, (order, name, location, tasks) in enumerate(_drops(orders), 2)
         ]
         load = Load(
             load_id=load_id,
@@ -279,6 +281,8 @@ class YardFleet:
         return await self.faults.call("complete_load", act)
 
     async def cancel_load(self, request: CancelLoadRequest) -> CancelLoadResponse:
+        if request.load_id in self.silent:
+            raise Unavailable("the driver does not answer", reason="FLEET_UNAVAILABLE")
         self.live.discard(request.load_id)
         return CancelLoadResponse()
 
@@ -294,3 +298,16 @@ def _tasks(order: Order) -> list[StopTask]:
         StopTask(order_id=order.order_id, line_id=line.line_id, expected=line.quantities.ordered, sku=line.sku)
         for line in order.lines
     ]
+
+
+def _drops(orders: list[Order]) -> list[tuple[Order, str, Location, list[StopTask]]]:
+    """Return where each order is set down, with its tasks there; the order's own place has no name."""
+    drops = []
+    for order in orders:
+        places: dict[str, tuple[Location, list[StopTask]]] = {}
+        for line, task in zip(order.lines, _tasks(order), strict=True):
+            own = line.HasField("ship_to")
+            place = places.setdefault(line.ship_to.name if own else "", (line.ship_to if own else order.ship_to, []))
+            place[1].append(task)
+        drops += [(order, name, location, tasks) for name, (location, tasks) in places.items()]
+    return drops
