@@ -35,6 +35,8 @@ from services.orchestrator.servicer.desk import Desk
 
 _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+    "turned_back", "remainder_cancelled", "cancel_reversed", "picked_up", "disposition_decided", "disposition_unlaid",
+    "returned", "claimed", "claim_decided", "amendment_refused",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
@@ -93,7 +95,7 @@ def compose(
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
-        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
+        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal, driver.drive).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),

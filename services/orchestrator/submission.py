@@ -45,6 +45,12 @@ def content_of(order: Order) -> Order:
     content.ClearField("update_time")
     content.ClearField("policy_version")
     content.ClearField("charges")
+    content.ClearField("turned_back")
+    content.ClearField("dispositions")
+    content.ClearField("claims")
+    content.ClearField("cancel_request_time")
+    content.ClearField("turn_back_place")
+    content.ClearField("change_revision")
     return content
 
 
