@@ -101,6 +101,7 @@ from .load_command_pb2 import (
     PlanLoad,
     ReplanLoad,
     ResumeLoad,
+    SetAppointment,
     SkipStop,
     UnassignLoad,
 )
@@ -129,6 +130,7 @@ from .load_event_pb2 import (
     LoadTenderWithdrawn,
     LoadTendered,
     LoadUnassigned,
+    StopAppointmentSet,
     StopApproached,
     StopArrived,
     StopCancelled,
@@ -139,6 +141,14 @@ from .load_event_pb2 import (
     StopSkipped,
 )
 from .load_pb2 import (
+    APPOINTMENT_STATE_CANCELLED,
+    APPOINTMENT_STATE_CHANGED,
+    APPOINTMENT_STATE_CONFIRMED,
+    APPOINTMENT_STATE_MISSED,
+    APPOINTMENT_STATE_REQUESTED,
+    APPOINTMENT_STATE_UNSPECIFIED,
+    Appointment,
+    AppointmentState,
     Assignment,
     LOAD_STATE_ACCEPTED,
     LOAD_STATE_ASSIGNED,
@@ -192,7 +202,15 @@ from .load_pb2 import (
 )
 
 __all__ = [
+    "APPOINTMENT_STATE_CANCELLED",
+    "APPOINTMENT_STATE_CHANGED",
+    "APPOINTMENT_STATE_CONFIRMED",
+    "APPOINTMENT_STATE_MISSED",
+    "APPOINTMENT_STATE_REQUESTED",
+    "APPOINTMENT_STATE_UNSPECIFIED",
     "ApplyLoadHold",
+    "Appointment",
+    "AppointmentState",
     "ApproachStop",
     "ArriveStop",
     "AssignLoad",
@@ -357,8 +375,10 @@ __all__ = [
     "STOP_STATE_SERVICING",
     "STOP_STATE_SKIPPED",
     "STOP_STATE_UNSPECIFIED",
+    "SetAppointment",
     "SkipStop",
     "Stop",
+    "StopAppointmentSet",
     "StopApproached",
     "StopArrived",
     "StopCancelled",

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
 /**
@@ -190,6 +190,14 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: LiftLoadHold;
     case: "liftHold";
+  } | {
+    /**
+     * Record what a dock says about an appointment.
+     *
+     * @generated from field: logistics.load.v1.SetAppointment set_appointment = 150;
+     */
+    value: SetAppointment;
+    case: "setAppointment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -740,4 +748,31 @@ export declare type LiftLoadHold = Message<"logistics.load.v1.LiftLoadHold"> & {
  * Use `create(LiftLoadHoldSchema)` to create a new message.
  */
 export declare const LiftLoadHoldSchema: GenMessage<LiftLoadHold>;
+
+/**
+ * Record what a dock says about an appointment.
+ *
+ * @generated from message logistics.load.v1.SetAppointment
+ */
+export declare type SetAppointment = Message<"logistics.load.v1.SetAppointment"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.SetAppointment.
+ * Use `create(SetAppointmentSchema)` to create a new message.
+ */
+export declare const SetAppointmentSchema: GenMessage<SetAppointment>;
 
