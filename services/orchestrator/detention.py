@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from gladhand import ids
 from logistics.invoice.v1 import Charge, ChargeBasis
-from logistics.load.v1 import Load, Stop, StopKind, StopTime
+from logistics.load.v1 import AppointmentState, Load, Stop, StopKind, StopTime
 from logistics.process.v1 import DetentionPolicy
 from logistics.type.v1 import Classifier, Money, Quantity
 from services.orchestrator.deciders.invoice.amounts import money_of, nanos_of
@@ -23,7 +23,10 @@ from services.orchestrator.riding import tasks_by_order
 _FREE = timedelta(hours=2)
 _INCREMENT = timedelta(minutes=15)
 _CODES = {StopKind.STOP_KIND_PICKUP: "DTL", StopKind.STOP_KIND_DELIVERY: "DTU"}
-_WORDS = {StopKind.STOP_KIND_PICKUP: "Detention while loading", StopKind.STOP_KIND_DELIVERY: "Detention while unloading"}
+_WORDS = {
+    StopKind.STOP_KIND_PICKUP: "Detention while loading",
+    StopKind.STOP_KIND_DELIVERY: "Detention while unloading",
+}
 _EXPONENTS = {
     **dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
@@ -128,9 +131,10 @@ def _time(told: StopTime) -> datetime:
 
 
 def _window_opens(stop: Stop) -> datetime | None:
-    if not stop.HasField("window") or not stop.window.HasField("start_time"):
-        return None
-    return stop.window.start_time.ToDatetime(tzinfo=UTC)
+    """Return when the dock was to be ready: by the appointment it confirmed, else by the window of the plan."""
+    confirmed = stop.appointment.state == AppointmentState.APPOINTMENT_STATE_CONFIRMED
+    window = stop.appointment.window if confirmed else stop.window
+    return window.start_time.ToDatetime(tzinfo=UTC) if window.HasField("start_time") else None
 
 
 def _span(policy: DetentionPolicy, name: str, otherwise: timedelta) -> timedelta:

@@ -31,6 +31,8 @@ from logistics.erp.v1 import (
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
@@ -54,6 +56,10 @@ class ErpGateway(Protocol):
 
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
+        ...
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
         ...
 
 
@@ -110,6 +116,10 @@ class GrpcErpGateway:
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
         return await call(self._stub.PostInvoice(request))
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
+        return await call(self._stub.PostPayable(request))
 
 
 class GrpcFleetGateway:

@@ -14,7 +14,10 @@ REGISTRATION = Service(
     # Its deciders fold whole events into whole objects, and a milestone becomes a command with all that it tells.
     reads={**{decider.envelope: ("*",) for decider in DECIDERS.values()}, DeliveryEvent: ("*",)},
     calls=(
-        *(f"{_ERP}/{method}" for method in ("ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder")),
+        *(
+            f"{_ERP}/{method}"
+            for method in ("ConfirmDispatch", "PostDelivery", "PostInvoice", "PostPayable", "ValidateOrder")
+        ),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),
         *(f"{_FLEET}/{method}" for method in ("GetDriver", "GetVehicle", "PlanLoads")),
     ),

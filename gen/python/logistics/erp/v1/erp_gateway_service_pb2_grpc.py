@@ -75,6 +75,11 @@ class ErpGatewayServiceStub:
                 request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.FromString,
                 _registered_method=True)
+        self.PostPayable = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/PostPayable',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
+                _registered_method=True)
 
 
 class ErpGatewayServiceServicer:
@@ -137,6 +142,13 @@ class ErpGatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PostPayable(self, request, context):
+        """Post what a carrier is paid as a supplier invoice, once. A retry finds the document by its posting key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ErpGatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +191,11 @@ def add_ErpGatewayServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.FromString,
                     response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'PostPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostPayable,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +415,33 @@ class ErpGatewayService:
             '/logistics.erp.v1.ErpGatewayService/GetDocument',
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.SerializeToString,
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/PostPayable',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class ErpGatewayServiceStub:
     """Posts exactly one invoice for the order's accepted quantities in the ERP, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where the ERP's draft says more than was accepted."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetDocumentRequest, _erp_gateway_service_pb2.GetDocumentResponse]
     """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+    PostPayable: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]
+    """Post what a carrier is paid as a supplier invoice, once. A retry finds the document by its posting key."""
 
 @_typing.type_check_only
 class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
@@ -71,6 +73,8 @@ class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
     """Posts exactly one invoice for the order's accepted quantities in the ERP, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where the ERP's draft says more than was accepted."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetDocumentRequest, _erp_gateway_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+    PostPayable: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]  # type: ignore[assignment]
+    """Post what a carrier is paid as a supplier invoice, once. A retry finds the document by its posting key."""
 
 class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP."""
@@ -138,5 +142,13 @@ class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_erp_gateway_service_pb2.GetDocumentResponse, _abc.Awaitable[_erp_gateway_service_pb2.GetDocumentResponse]]:
         """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+
+    @_abc_1.abstractmethod
+    def PostPayable(
+        self,
+        request: _erp_gateway_service_pb2.PostPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.PostPayableResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostPayableResponse]]:
+        """Post what a carrier is paid as a supplier invoice, once. A retry finds the document by its posting key."""
 
 def add_ErpGatewayServiceServicer_to_server(servicer: ErpGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,6 +14,7 @@ import type { Invoice, InvoiceLine } from "../../invoice/v1/invoice_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Location, Party } from "../../type/v1/place_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { Payable } from "../../invoice/v1/payable_pb.js";
 
 /**
  * Describes the file logistics/erp/v1/erp_gateway_service.proto.
@@ -701,6 +702,74 @@ export declare type ErpDocument = Message<"logistics.erp.v1.ErpDocument"> & {
 export declare const ErpDocumentSchema: GenMessage<ErpDocument>;
 
 /**
+ * What a carrier is paid.
+ *
+ * @generated from message logistics.erp.v1.PostPayableRequest
+ */
+export declare type PostPayableRequest = Message<"logistics.erp.v1.PostPayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The approved invoice: of every charge the agreed amount counts where there is one, else the billed one.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 2;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * The key that the ERP's document carries, the same for every attempt; it is looked up before anything is made.
+   *
+   * @generated from field: string posting_key = 3;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableRequest.
+ * Use `create(PostPayableRequestSchema)` to create a new message.
+ */
+export declare const PostPayableRequestSchema: GenMessage<PostPayableRequest>;
+
+/**
+ * The posted supplier invoice.
+ *
+ * @generated from message logistics.erp.v1.PostPayableResponse
+ */
+export declare type PostPayableResponse = Message<"logistics.erp.v1.PostPayableResponse"> & {
+  /**
+   * The ERP's own number of it.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_document = 1;
+   */
+  erpDocument?: ExternalReference | undefined;
+
+  /**
+   * Whether it was posted before this call.
+   *
+   * @generated from field: bool already_posted = 2;
+   */
+  alreadyPosted: boolean;
+
+  /**
+   * What the ERP's document says in total, with its taxes.
+   *
+   * @generated from field: logistics.type.v1.Money total = 3;
+   */
+  total?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableResponse.
+ * Use `create(PostPayableResponseSchema)` to create a new message.
+ */
+export declare const PostPayableResponseSchema: GenMessage<PostPayableResponse>;
+
+/**
  * One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP.
  *
  * @generated from service logistics.erp.v1.ErpGatewayService
@@ -785,6 +854,16 @@ export declare const ErpGatewayService: GenService<{
     methodKind: "unary";
     input: typeof GetDocumentRequestSchema;
     output: typeof GetDocumentResponseSchema;
+  },
+  /**
+   * Post what a carrier is paid as a supplier invoice, once. A retry finds the document by its posting key.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.PostPayable
+   */
+  postPayable: {
+    methodKind: "unary";
+    input: typeof PostPayableRequestSchema;
+    output: typeof PostPayableResponseSchema;
   },
 }>;
 
