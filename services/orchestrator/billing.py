@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gladhand import ids
 from logistics.erp.v1 import DeliveredLine
-from logistics.invoice.v1 import ChargeBasis, Invoice, InvoiceDirection, InvoiceKind, InvoiceLine
+from logistics.invoice.v1 import Charge, ChargeBasis, Invoice, InvoiceDirection, InvoiceKind, InvoiceLine
 from logistics.load.v1 import Load, StopKind
 from logistics.order.v1 import LineMovement, Order, OrderClaim, OrderType
 from logistics.type.v1 import Quantity
@@ -70,7 +70,25 @@ def drafted_invoice(order: Order, pod_ids: Sequence[str], loads: Iterable[Load])
         if line.HasField("unit_price"):
             charged.unit_price.CopyFrom(line.unit_price)
         invoice.lines.append(charged)
+    for charge in order.charges:
+        invoice.lines.append(_charge_line(len(invoice.lines) + 1, charge))
     return invoice
+
+
+def _charge_line(number: int, charge: Charge) -> InvoiceLine:
+    """Return the line that bills a charge, with the events that prove it."""
+    return InvoiceLine(
+        line_no=number,
+        charge_code=charge.charge_code,
+        description=charge.description,
+        basis=charge.basis,
+        quantity=charge.quantity,
+        unit_price=charge.rate,
+        amount=charge.amount,
+        stop_id=charge.stop_id,
+        evidence_ids=charge.evidence_ids,
+        charge_id=charge.charge_id,
+    )
 
 
 def delivered_lines(order: Order) -> list[DeliveredLine]:

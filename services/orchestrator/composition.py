@@ -16,7 +16,8 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import accessorials, haulage, holds, observations, payables, resolutions, ripple
+from services.orchestrator.processes.accessorials import Accessorials
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
@@ -24,6 +25,7 @@ from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.inside import InsideSteps
 from services.orchestrator.processes.observations import Observations
 from services.orchestrator.processes.outside import OutsideActions
+from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
@@ -82,6 +84,7 @@ def compose(
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
+    paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -91,6 +94,7 @@ def compose(
         proofs=Proofs(journal, ports.read_model, policies),
         holds=holding,
         resolutions=resolving,
+        payables=paying,
         clock=clock,
     )
     subscriptions = (
@@ -101,6 +105,8 @@ def compose(
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
+        *_payable_subscriptions(paying, workers),
+        _subscription("LOADS", "accessorials", accessorials.FILTERS, Accessorials(journal, policies).handle, workers),
     )
     watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
@@ -131,6 +137,15 @@ def _order_subscriptions(
         _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
         _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
         _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),
+    ]
+
+
+def _payable_subscriptions(driver: PayableDriver, workers: int) -> list[Subscription]:
+    return [
+        _subscription("INVOICES", "payables", payables.FILTERS, driver.handle, workers),
+        _subscription("LOADS", "payable-facts", payables.LOAD_FILTERS, driver.on_load, workers),
+        _subscription("EXCEPTIONS", "payable-resolutions", payables.RESOLVED_FILTERS, driver.on_resolved, workers),
+        _subscription("TIMERS", "payable-due", (f"logistics.due.{payables.TIMER}.>",), driver.on_due, workers),
     ]
 
 

@@ -35,6 +35,8 @@ from logistics.erp.v1 import (
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
     ReceiveReturnRequest,
     ReceiveReturnResponse,
     ValidateOrderRequest,
@@ -72,6 +74,10 @@ class ErpGateway(Protocol):
 
     async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
         """Post the credit memo, once."""
+        ...
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
         ...
 
 
@@ -140,6 +146,10 @@ class GrpcErpGateway:
     async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
         """Post the credit memo, once."""
         return await call(self._stub.PostCreditMemo(request))
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
+        return await call(self._stub.PostPayable(request))
 
 
 class GrpcFleetGateway:

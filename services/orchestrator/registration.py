@@ -15,7 +15,7 @@ REGISTRATION = Service(
     reads={**{decider.envelope: ("*",) for decider in DECIDERS.values()}, DeliveryEvent: ("*",)},
     calls=(
         *(f"{_ERP}/{method}" for method in ("CancelSale", "ConfirmDispatch", "PostCreditMemo", "PostDelivery")),
-        *(f"{_ERP}/{method}" for method in ("PostInvoice", "ReceiveReturn", "ValidateOrder")),
+        *(f"{_ERP}/{method}" for method in ("PostInvoice", "PostPayable", "ReceiveReturn", "ValidateOrder")),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),
         *(f"{_FLEET}/{method}" for method in ("GetDriver", "GetVehicle", "PlanLoads")),
     ),

@@ -14,6 +14,7 @@ from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.resolutions import Resolutions
@@ -32,6 +33,7 @@ class Desk:
     proofs: Proofs
     holds: HoldRipple
     resolutions: Resolutions
+    payables: PayableDriver
     clock: Clock
 
 

@@ -69,6 +69,7 @@ BY_CERTIFICATE = {
         "PostCreditMemo",
         "PostDelivery",
         "PostInvoice",
+        "PostPayable",
         "ReceiveReturn",
         "ValidateOrder",
     ),

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
+from logistics.invoice.v1 import payable_pb2 as _payable_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
@@ -1023,3 +1024,139 @@ class QuantityByLine(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QuantityByLine: _TypeAlias = QuantityByLine  # noqa: Y015
+
+@_typing.final
+class PostPayableRequest(_message.Message):
+    """What a carrier is paid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    posting_key: _builtins.str
+    """The key that the ERP's document carries, the same for every attempt; it is looked up before anything is made."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The approved invoice: of every charge the agreed amount counts where there is one, else the billed one."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable: _payable_pb2.Payable | None = ...,
+        posting_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "posting_key", b"posting_key", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostPayableRequest: _TypeAlias = PostPayableRequest  # noqa: Y015
+
+@_typing.final
+class PostPayableResponse(_message.Message):
+    """The posted supplier invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERP_DOCUMENT_FIELD_NUMBER: _builtins.int
+    ALREADY_POSTED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    already_posted: _builtins.bool
+    """Whether it was posted before this call."""
+    @_builtins.property
+    def erp_document(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number of it."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What the ERP's document says in total, with its taxes."""
+
+    def __init__(
+        self,
+        *,
+        erp_document: _reference_pb2.ExternalReference | None = ...,
+        already_posted: _builtins.bool = ...,
+        total: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_posted", b"already_posted", "erp_document", b"erp_document", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostPayableResponse: _TypeAlias = PostPayableResponse  # noqa: Y015
+
+@_typing.final
+class GetPayableRequest(_message.Message):
+    """What to give to `GetPayable`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    posting_key: _builtins.str
+    """The key that the document was posted under."""
+    def __init__(
+        self,
+        *,
+        posting_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["posting_key", b"posting_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableRequest: _TypeAlias = GetPayableRequest  # noqa: Y015
+
+@_typing.final
+class GetPayableResponse(_message.Message):
+    """What `GetPayable` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERP_DOCUMENT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    POSTED_FIELD_NUMBER: _builtins.int
+    PAID_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    POST_TIME_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """The state in the ERP's own word."""
+    posted: _builtins.bool
+    """Whether it stands in the books."""
+    paid: _builtins.bool
+    """Whether nothing is left to pay."""
+    @_builtins.property
+    def erp_document(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number, type INVOICE; the ERP's record where it has no number yet."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What the document says in total, with its taxes."""
+
+    @_builtins.property
+    def post_time(self) -> _timestamp_pb2.Timestamp:
+        """When the ERP says it was posted. Unset until then."""
+
+    def __init__(
+        self,
+        *,
+        erp_document: _reference_pb2.ExternalReference | None = ...,
+        state: _builtins.str = ...,
+        posted: _builtins.bool = ...,
+        paid: _builtins.bool = ...,
+        total: _money_pb2.Money | None = ...,
+        post_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "post_time", b"post_time", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "paid", b"paid", "post_time", b"post_time", "posted", b"posted", "state", b"state", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableResponse: _TypeAlias = GetPayableResponse  # noqa: Y015

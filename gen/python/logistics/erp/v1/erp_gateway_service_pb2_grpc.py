@@ -90,6 +90,16 @@ class ErpGatewayServiceStub:
                 request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.SerializeToString,
                 response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.FromString,
                 _registered_method=True)
+        self.PostPayable = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/PostPayable',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
+                _registered_method=True)
+        self.GetPayable = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/GetPayable',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.FromString,
+                _registered_method=True)
 
 
 class ErpGatewayServiceServicer:
@@ -173,6 +183,20 @@ class ErpGatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PostPayable(self, request, context):
+        """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayable(self, request, context):
+        """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ErpGatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -230,6 +254,16 @@ def add_ErpGatewayServiceServicer_to_server(servicer, server):
                     servicer.PostCreditMemo,
                     request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.FromString,
                     response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.SerializeToString,
+            ),
+            'PostPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostPayable,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.SerializeToString,
+            ),
+            'GetPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayable,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -530,6 +564,60 @@ class ErpGatewayService:
             '/logistics.erp.v1.ErpGatewayService/PostCreditMemo',
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.SerializeToString,
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/PostPayable',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/GetPayable',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.FromString,
             options,
             channel_credentials,
             insecure,

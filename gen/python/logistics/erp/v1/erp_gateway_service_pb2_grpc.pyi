@@ -55,6 +55,10 @@ class ErpGatewayServiceStub:
     """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order."""
     PostCreditMemo: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostCreditMemoRequest, _erp_gateway_service_pb2.PostCreditMemoResponse]
     """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+    PostPayable: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]
+    """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+    GetPayable: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetPayableRequest, _erp_gateway_service_pb2.GetPayableResponse]
+    """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 @_typing.type_check_only
 class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
@@ -83,6 +87,10 @@ class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
     """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order."""
     PostCreditMemo: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostCreditMemoRequest, _erp_gateway_service_pb2.PostCreditMemoResponse]  # type: ignore[assignment]
     """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+    PostPayable: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]  # type: ignore[assignment]
+    """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+    GetPayable: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetPayableRequest, _erp_gateway_service_pb2.GetPayableResponse]  # type: ignore[assignment]
+    """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP."""
@@ -174,5 +182,21 @@ class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_erp_gateway_service_pb2.PostCreditMemoResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostCreditMemoResponse]]:
         """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+
+    @_abc_1.abstractmethod
+    def PostPayable(
+        self,
+        request: _erp_gateway_service_pb2.PostPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.PostPayableResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostPayableResponse]]:
+        """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+
+    @_abc_1.abstractmethod
+    def GetPayable(
+        self,
+        request: _erp_gateway_service_pb2.GetPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.GetPayableResponse, _abc.Awaitable[_erp_gateway_service_pb2.GetPayableResponse]]:
+        """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 def add_ErpGatewayServiceServicer_to_server(servicer: ErpGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -288,6 +288,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The order has no such claim. NOT_FOUND with ResourceInfo.
     Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
     """
+    ERROR_REASON_PAYABLE_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """No such carrier invoice. NOT_FOUND.
+    Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -557,5 +561,9 @@ Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…
 ERROR_REASON_CLAIM_NOT_FOUND: ErrorReason.ValueType  # 79
 """The order has no such claim. NOT_FOUND with ResourceInfo.
 Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+"""
+ERROR_REASON_PAYABLE_NOT_FOUND: ErrorReason.ValueType  # 85
+"""No such carrier invoice. NOT_FOUND.
+Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

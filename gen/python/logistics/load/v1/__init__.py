@@ -103,6 +103,7 @@ from .load_command_pb2 import (
     PlanLoad,
     ReplanLoad,
     ResumeLoad,
+    SetAppointment,
     SkipStop,
     UnassignLoad,
 )
@@ -131,6 +132,7 @@ from .load_event_pb2 import (
     LoadTenderWithdrawn,
     LoadTendered,
     LoadUnassigned,
+    StopAppointmentSet,
     StopApproached,
     StopArrived,
     StopCancelled,
@@ -141,6 +143,14 @@ from .load_event_pb2 import (
     StopSkipped,
 )
 from .load_pb2 import (
+    APPOINTMENT_STATE_CANCELLED,
+    APPOINTMENT_STATE_CHANGED,
+    APPOINTMENT_STATE_CONFIRMED,
+    APPOINTMENT_STATE_MISSED,
+    APPOINTMENT_STATE_REQUESTED,
+    APPOINTMENT_STATE_UNSPECIFIED,
+    Appointment,
+    AppointmentState,
     Assignment,
     LOAD_STATE_ACCEPTED,
     LOAD_STATE_ASSIGNED,
@@ -194,7 +204,15 @@ from .load_pb2 import (
 )
 
 __all__ = [
+    "APPOINTMENT_STATE_CANCELLED",
+    "APPOINTMENT_STATE_CHANGED",
+    "APPOINTMENT_STATE_CONFIRMED",
+    "APPOINTMENT_STATE_MISSED",
+    "APPOINTMENT_STATE_REQUESTED",
+    "APPOINTMENT_STATE_UNSPECIFIED",
     "ApplyLoadHold",
+    "Appointment",
+    "AppointmentState",
     "ApproachStop",
     "ArriveStop",
     "AssignLoad",
@@ -361,8 +379,10 @@ __all__ = [
     "STOP_STATE_SERVICING",
     "STOP_STATE_SKIPPED",
     "STOP_STATE_UNSPECIFIED",
+    "SetAppointment",
     "SkipStop",
     "Stop",
+    "StopAppointmentSet",
     "StopApproached",
     "StopArrived",
     "StopCancelled",

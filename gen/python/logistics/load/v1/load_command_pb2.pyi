@@ -52,6 +52,7 @@ class LoadCommand(_message.Message):
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
     BRING_BACK_FIELD_NUMBER: _builtins.int
     CHANGE_CARGO_FIELD_NUMBER: _builtins.int
+    SET_APPOINTMENT_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
     @_builtins.property
@@ -142,6 +143,10 @@ class LoadCommand(_message.Message):
     def change_cargo(self) -> Global___ChangeCargo:
         """Carry a change of an order out that the load carries."""
 
+    @_builtins.property
+    def set_appointment(self) -> Global___SetAppointment:
+        """Record what a dock says about an appointment."""
+
     def __init__(
         self,
         *,
@@ -168,12 +173,13 @@ class LoadCommand(_message.Message):
         lift_hold: Global___LiftLoadHold | None = ...,
         bring_back: Global___BringBack | None = ...,
         change_cargo: Global___ChangeCargo | None = ...,
+        set_appointment: Global___SetAppointment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -805,3 +811,31 @@ class ChangeCargo(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeCargo: _TypeAlias = ChangeCargo  # noqa: Y015
+
+@_typing.final
+class SetAppointment(_message.Message):
+    """Record what a dock says about an appointment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def appointment(self) -> _load_pb2.Appointment:
+        """The appointment as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        appointment: _load_pb2.Appointment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAppointment: _TypeAlias = SetAppointment  # noqa: Y015

@@ -233,6 +233,42 @@ STOP_OUTCOME_CANCELLED: StopOutcome.ValueType  # 6
 """Taken out of the plan."""
 Global___StopOutcome: _TypeAlias = StopOutcome  # noqa: Y015
 
+class _AppointmentState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AppointmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AppointmentState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPOINTMENT_STATE_UNSPECIFIED: _AppointmentState.ValueType  # 0
+    """None was asked for."""
+    APPOINTMENT_STATE_REQUESTED: _AppointmentState.ValueType  # 1
+    """Asked for; the dock has not answered."""
+    APPOINTMENT_STATE_CONFIRMED: _AppointmentState.ValueType  # 2
+    """The dock has agreed. A plan may not move it."""
+    APPOINTMENT_STATE_CHANGED: _AppointmentState.ValueType  # 3
+    """The dock wants another time than the one that was agreed."""
+    APPOINTMENT_STATE_MISSED: _AppointmentState.ValueType  # 4
+    """The vehicle came after it."""
+    APPOINTMENT_STATE_CANCELLED: _AppointmentState.ValueType  # 5
+    """The dock has refused, or it is no longer needed."""
+
+class AppointmentState(_AppointmentState, metaclass=_AppointmentStateEnumTypeWrapper):
+    """Where an appointment at a dock stands (X12 AT7-03 AA, AB, X9, XA)."""
+
+APPOINTMENT_STATE_UNSPECIFIED: AppointmentState.ValueType  # 0
+"""None was asked for."""
+APPOINTMENT_STATE_REQUESTED: AppointmentState.ValueType  # 1
+"""Asked for; the dock has not answered."""
+APPOINTMENT_STATE_CONFIRMED: AppointmentState.ValueType  # 2
+"""The dock has agreed. A plan may not move it."""
+APPOINTMENT_STATE_CHANGED: AppointmentState.ValueType  # 3
+"""The dock wants another time than the one that was agreed."""
+APPOINTMENT_STATE_MISSED: AppointmentState.ValueType  # 4
+"""The vehicle came after it."""
+APPOINTMENT_STATE_CANCELLED: AppointmentState.ValueType  # 5
+"""The dock has refused, or it is no longer needed."""
+Global___AppointmentState: _TypeAlias = AppointmentState  # noqa: Y015
+
 @_typing.final
 class StopTask(_message.Message):
     """Part of one order line that is loaded or unloaded at a stop."""
@@ -304,6 +340,42 @@ class StopTask(_message.Message):
 Global___StopTask: _TypeAlias = StopTask  # noqa: Y015
 
 @_typing.final
+class Appointment(_message.Message):
+    """What was agreed with a dock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    TOLD_BY_FIELD_NUMBER: _builtins.int
+    state: Global___AppointmentState.ValueType
+    """Where it stands."""
+    number: _builtins.str
+    """The dock's own number of it. Unset means that it has none."""
+    told_by: _builtins.str
+    """Who said so, for people. Unset means that it is not known."""
+    @_builtins.property
+    def window(self) -> _time_pb2.TimeWindow:
+        """When. Always set unless cancelled."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___AppointmentState.ValueType = ...,
+        number: _builtins.str = ...,
+        window: _time_pb2.TimeWindow | None = ...,
+        told_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "state", b"state", "told_by", b"told_by", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Appointment: _TypeAlias = Appointment  # noqa: Y015
+
+@_typing.final
 class StopTime(_message.Message):
     """A time at a stop and how it is known."""
 
@@ -369,6 +441,7 @@ class Stop(_message.Message):
     REFERENCES_FIELD_NUMBER: _builtins.int
     DISPOSITION_ID_FIELD_NUMBER: _builtins.int
     RETURNS_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """Our id, UUID; the same through every new plan, and what late events refer to."""
     sequence: _builtins.int
@@ -443,6 +516,10 @@ class Stop(_message.Message):
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the stop."""
 
+    @_builtins.property
+    def appointment(self) -> Global___Appointment:
+        """What was agreed with the dock. Unset means that none was asked for."""
+
     def __init__(
         self,
         *,
@@ -470,10 +547,11 @@ class Stop(_message.Message):
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
         disposition_id: _builtins.str = ...,
         returns: _builtins.bool = ...,
+        appointment: Global___Appointment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

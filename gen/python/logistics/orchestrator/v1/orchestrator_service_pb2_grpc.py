@@ -155,6 +155,51 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
                 _registered_method=True)
+        self.RecordCarrierInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+                _registered_method=True)
+        self.GetPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+                _registered_method=True)
+        self.ListPayables = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+                _registered_method=True)
+        self.DisputeCharge = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+                _registered_method=True)
+        self.AnswerDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+                _registered_method=True)
+        self.SettleDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+                _registered_method=True)
+        self.ApprovePayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+                _registered_method=True)
+        self.RejectPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+                _registered_method=True)
+        self.SetAppointment = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -329,6 +374,69 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordCarrierInvoice(self, request, context):
+        """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayable(self, request, context):
+        """Read one carrier's invoice with its audit and disputes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayables(self, request, context):
+        """List carriers' invoices, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisputeCharge(self, request, context):
+        """Dispute a charge of a carrier's invoice before it is posted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerDispute(self, request, context):
+        """Record what the carrier answers to a dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleDispute(self, request, context):
+        """Record what was agreed about a disputed charge; once all are settled the invoice is approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApprovePayable(self, request, context):
+        """Let a carrier's invoice be posted although the audit found a variance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectPayable(self, request, context):
+        """Refuse to pay a carrier's invoice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAppointment(self, request, context):
+        """Record what a dock says about an appointment at a stop.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrchestratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -451,6 +559,51 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.ApproveCredit,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.SerializeToString,
+            ),
+            'RecordCarrierInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCarrierInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.SerializeToString,
+            ),
+            'GetPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.SerializeToString,
+            ),
+            'ListPayables': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayables,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.SerializeToString,
+            ),
+            'DisputeCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisputeCharge,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.SerializeToString,
+            ),
+            'AnswerDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.SerializeToString,
+            ),
+            'SettleDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.SerializeToString,
+            ),
+            'ApprovePayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApprovePayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.SerializeToString,
+            ),
+            'RejectPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.SerializeToString,
+            ),
+            'SetAppointment': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAppointment,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1102,6 +1255,249 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCarrierInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayables(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisputeCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApprovePayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAppointment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

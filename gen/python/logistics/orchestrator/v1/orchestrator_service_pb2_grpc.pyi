@@ -81,6 +81,24 @@ class OrchestratorServiceStub:
     """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
     ApproveCredit: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]
     """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+    RecordCarrierInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordCarrierInvoiceRequest, _orchestrator_service_pb2.RecordCarrierInvoiceResponse]
+    """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+    GetPayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPayableRequest, _orchestrator_service_pb2.GetPayableResponse]
+    """Read one carrier's invoice with its audit and disputes."""
+    ListPayables: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPayablesRequest, _orchestrator_service_pb2.ListPayablesResponse]
+    """List carriers' invoices, newest first."""
+    DisputeCharge: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DisputeChargeRequest, _orchestrator_service_pb2.DisputeChargeResponse]
+    """Dispute a charge of a carrier's invoice before it is posted."""
+    AnswerDispute: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerDisputeRequest, _orchestrator_service_pb2.AnswerDisputeResponse]
+    """Record what the carrier answers to a dispute."""
+    SettleDispute: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SettleDisputeRequest, _orchestrator_service_pb2.SettleDisputeResponse]
+    """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+    ApprovePayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApprovePayableRequest, _orchestrator_service_pb2.ApprovePayableResponse]
+    """Let a carrier's invoice be posted although the audit found a variance."""
+    RejectPayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RejectPayableRequest, _orchestrator_service_pb2.RejectPayableResponse]
+    """Refuse to pay a carrier's invoice."""
+    SetAppointment: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SetAppointmentRequest, _orchestrator_service_pb2.SetAppointmentResponse]
+    """Record what a dock says about an appointment at a stop."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -135,6 +153,24 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
     ApproveCredit: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]  # type: ignore[assignment]
     """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+    RecordCarrierInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordCarrierInvoiceRequest, _orchestrator_service_pb2.RecordCarrierInvoiceResponse]  # type: ignore[assignment]
+    """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+    GetPayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPayableRequest, _orchestrator_service_pb2.GetPayableResponse]  # type: ignore[assignment]
+    """Read one carrier's invoice with its audit and disputes."""
+    ListPayables: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPayablesRequest, _orchestrator_service_pb2.ListPayablesResponse]  # type: ignore[assignment]
+    """List carriers' invoices, newest first."""
+    DisputeCharge: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DisputeChargeRequest, _orchestrator_service_pb2.DisputeChargeResponse]  # type: ignore[assignment]
+    """Dispute a charge of a carrier's invoice before it is posted."""
+    AnswerDispute: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerDisputeRequest, _orchestrator_service_pb2.AnswerDisputeResponse]  # type: ignore[assignment]
+    """Record what the carrier answers to a dispute."""
+    SettleDispute: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SettleDisputeRequest, _orchestrator_service_pb2.SettleDisputeResponse]  # type: ignore[assignment]
+    """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+    ApprovePayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApprovePayableRequest, _orchestrator_service_pb2.ApprovePayableResponse]  # type: ignore[assignment]
+    """Let a carrier's invoice be posted although the audit found a variance."""
+    RejectPayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RejectPayableRequest, _orchestrator_service_pb2.RejectPayableResponse]  # type: ignore[assignment]
+    """Refuse to pay a carrier's invoice."""
+    SetAppointment: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SetAppointmentRequest, _orchestrator_service_pb2.SetAppointmentResponse]  # type: ignore[assignment]
+    """Record what a dock says about an appointment at a stop."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -330,5 +366,77 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.ApproveCreditResponse, _abc.Awaitable[_orchestrator_service_pb2.ApproveCreditResponse]]:
         """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+
+    @_abc_1.abstractmethod
+    def RecordCarrierInvoice(
+        self,
+        request: _orchestrator_service_pb2.RecordCarrierInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RecordCarrierInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.RecordCarrierInvoiceResponse]]:
+        """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+
+    @_abc_1.abstractmethod
+    def GetPayable(
+        self,
+        request: _orchestrator_service_pb2.GetPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPayableResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPayableResponse]]:
+        """Read one carrier's invoice with its audit and disputes."""
+
+    @_abc_1.abstractmethod
+    def ListPayables(
+        self,
+        request: _orchestrator_service_pb2.ListPayablesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPayablesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPayablesResponse]]:
+        """List carriers' invoices, newest first."""
+
+    @_abc_1.abstractmethod
+    def DisputeCharge(
+        self,
+        request: _orchestrator_service_pb2.DisputeChargeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DisputeChargeResponse, _abc.Awaitable[_orchestrator_service_pb2.DisputeChargeResponse]]:
+        """Dispute a charge of a carrier's invoice before it is posted."""
+
+    @_abc_1.abstractmethod
+    def AnswerDispute(
+        self,
+        request: _orchestrator_service_pb2.AnswerDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AnswerDisputeResponse, _abc.Awaitable[_orchestrator_service_pb2.AnswerDisputeResponse]]:
+        """Record what the carrier answers to a dispute."""
+
+    @_abc_1.abstractmethod
+    def SettleDispute(
+        self,
+        request: _orchestrator_service_pb2.SettleDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.SettleDisputeResponse, _abc.Awaitable[_orchestrator_service_pb2.SettleDisputeResponse]]:
+        """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+
+    @_abc_1.abstractmethod
+    def ApprovePayable(
+        self,
+        request: _orchestrator_service_pb2.ApprovePayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApprovePayableResponse, _abc.Awaitable[_orchestrator_service_pb2.ApprovePayableResponse]]:
+        """Let a carrier's invoice be posted although the audit found a variance."""
+
+    @_abc_1.abstractmethod
+    def RejectPayable(
+        self,
+        request: _orchestrator_service_pb2.RejectPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RejectPayableResponse, _abc.Awaitable[_orchestrator_service_pb2.RejectPayableResponse]]:
+        """Refuse to pay a carrier's invoice."""
+
+    @_abc_1.abstractmethod
+    def SetAppointment(
+        self,
+        request: _orchestrator_service_pb2.SetAppointmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.SetAppointmentResponse, _abc.Awaitable[_orchestrator_service_pb2.SetAppointmentResponse]]:
+        """Record what a dock says about an appointment at a stop."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

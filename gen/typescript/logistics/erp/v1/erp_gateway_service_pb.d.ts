@@ -14,6 +14,7 @@ import type { Invoice, InvoiceLine } from "../../invoice/v1/invoice_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Location, Party } from "../../type/v1/place_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { Payable } from "../../invoice/v1/payable_pb.js";
 
 /**
  * Describes the file logistics/erp/v1/erp_gateway_service.proto.
@@ -1072,6 +1073,149 @@ export declare type QuantityByLine = Message<"logistics.erp.v1.QuantityByLine"> 
 export declare const QuantityByLineSchema: GenMessage<QuantityByLine>;
 
 /**
+ * What a carrier is paid.
+ *
+ * @generated from message logistics.erp.v1.PostPayableRequest
+ */
+export declare type PostPayableRequest = Message<"logistics.erp.v1.PostPayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The approved invoice: of every charge the agreed amount counts where there is one, else the billed one.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 2;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * The key that the ERP's document carries, the same for every attempt; it is looked up before anything is made.
+   *
+   * @generated from field: string posting_key = 3;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableRequest.
+ * Use `create(PostPayableRequestSchema)` to create a new message.
+ */
+export declare const PostPayableRequestSchema: GenMessage<PostPayableRequest>;
+
+/**
+ * The posted supplier invoice.
+ *
+ * @generated from message logistics.erp.v1.PostPayableResponse
+ */
+export declare type PostPayableResponse = Message<"logistics.erp.v1.PostPayableResponse"> & {
+  /**
+   * The ERP's own number of it.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_document = 1;
+   */
+  erpDocument?: ExternalReference | undefined;
+
+  /**
+   * Whether it was posted before this call.
+   *
+   * @generated from field: bool already_posted = 2;
+   */
+  alreadyPosted: boolean;
+
+  /**
+   * What the ERP's document says in total, with its taxes.
+   *
+   * @generated from field: logistics.type.v1.Money total = 3;
+   */
+  total?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableResponse.
+ * Use `create(PostPayableResponseSchema)` to create a new message.
+ */
+export declare const PostPayableResponseSchema: GenMessage<PostPayableResponse>;
+
+/**
+ * What to give to `GetPayable`.
+ *
+ * @generated from message logistics.erp.v1.GetPayableRequest
+ */
+export declare type GetPayableRequest = Message<"logistics.erp.v1.GetPayableRequest"> & {
+  /**
+   * The key that the document was posted under.
+   *
+   * @generated from field: string posting_key = 1;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.GetPayableRequest.
+ * Use `create(GetPayableRequestSchema)` to create a new message.
+ */
+export declare const GetPayableRequestSchema: GenMessage<GetPayableRequest>;
+
+/**
+ * What `GetPayable` answers.
+ *
+ * @generated from message logistics.erp.v1.GetPayableResponse
+ */
+export declare type GetPayableResponse = Message<"logistics.erp.v1.GetPayableResponse"> & {
+  /**
+   * The ERP's own number, type INVOICE; the ERP's record where it has no number yet.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_document = 1;
+   */
+  erpDocument?: ExternalReference | undefined;
+
+  /**
+   * The state in the ERP's own word.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Whether it stands in the books.
+   *
+   * @generated from field: bool posted = 3;
+   */
+  posted: boolean;
+
+  /**
+   * Whether nothing is left to pay.
+   *
+   * @generated from field: bool paid = 4;
+   */
+  paid: boolean;
+
+  /**
+   * What the document says in total, with its taxes.
+   *
+   * @generated from field: logistics.type.v1.Money total = 5;
+   */
+  total?: Money | undefined;
+
+  /**
+   * When the ERP says it was posted. Unset until then.
+   *
+   * @generated from field: google.protobuf.Timestamp post_time = 6;
+   */
+  postTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message logistics.erp.v1.GetPayableResponse.
+ * Use `create(GetPayableResponseSchema)` to create a new message.
+ */
+export declare const GetPayableResponseSchema: GenMessage<GetPayableResponse>;
+
+/**
  * One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP.
  *
  * @generated from service logistics.erp.v1.ErpGatewayService
@@ -1186,6 +1330,26 @@ export declare const ErpGatewayService: GenService<{
     methodKind: "unary";
     input: typeof PostCreditMemoRequestSchema;
     output: typeof PostCreditMemoResponseSchema;
+  },
+  /**
+   * Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.PostPayable
+   */
+  postPayable: {
+    methodKind: "unary";
+    input: typeof PostPayableRequestSchema;
+    output: typeof PostPayableResponseSchema;
+  },
+  /**
+   * Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.GetPayable
+   */
+  getPayable: {
+    methodKind: "unary";
+    input: typeof GetPayableRequestSchema;
+    output: typeof GetPayableResponseSchema;
   },
 }>;
 

@@ -551,6 +551,14 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_CLAIM_NOT_FOUND = 79;
    */
   CLAIM_NOT_FOUND = 79,
+
+  /**
+   * No such carrier invoice. NOT_FOUND.
+   * Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
+   *
+   * @generated from enum value: ERROR_REASON_PAYABLE_NOT_FOUND = 85;
+   */
+  PAYABLE_NOT_FOUND = 85,
 }
 
 /**

@@ -5,7 +5,7 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
@@ -208,6 +208,14 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: ChangeCargo;
     case: "changeCargo";
+  } | {
+    /**
+     * Record what a dock says about an appointment.
+     *
+     * @generated from field: logistics.load.v1.SetAppointment set_appointment = 150;
+     */
+    value: SetAppointment;
+    case: "setAppointment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -868,4 +876,31 @@ export declare type ChangeCargo = Message<"logistics.load.v1.ChangeCargo"> & {
  * Use `create(ChangeCargoSchema)` to create a new message.
  */
 export declare const ChangeCargoSchema: GenMessage<ChangeCargo>;
+
+/**
+ * Record what a dock says about an appointment.
+ *
+ * @generated from message logistics.load.v1.SetAppointment
+ */
+export declare type SetAppointment = Message<"logistics.load.v1.SetAppointment"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.SetAppointment.
+ * Use `create(SetAppointmentSchema)` to create a new message.
+ */
+export declare const SetAppointmentSchema: GenMessage<SetAppointment>;
 

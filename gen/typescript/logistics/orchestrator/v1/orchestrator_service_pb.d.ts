@@ -9,13 +9,15 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
-import type { Load, LoadState } from "../../load/v1/load_pb.js";
+import type { Appointment, Load, LoadState } from "../../load/v1/load_pb.js";
 import type { Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
 import type { Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
+import type { Payable, PayableState } from "../../invoice/v1/payable_pb.js";
+import type { Money } from "../../type/v1/money_pb.js";
 
 /**
  * Describes the file logistics/orchestrator/v1/orchestrator_service.proto.
@@ -1633,6 +1635,590 @@ export declare type ApproveCreditResponse = Message<"logistics.orchestrator.v1.A
 export declare const ApproveCreditResponseSchema: GenMessage<ApproveCreditResponse>;
 
 /**
+ * A carrier's invoice.
+ *
+ * @generated from message logistics.orchestrator.v1.RecordCarrierInvoiceRequest
+ */
+export declare type RecordCarrierInvoiceRequest = Message<"logistics.orchestrator.v1.RecordCarrierInvoiceRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice as the carrier sent it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 2;
+   */
+  payable?: Payable | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RecordCarrierInvoiceRequest.
+ * Use `create(RecordCarrierInvoiceRequestSchema)` to create a new message.
+ */
+export declare const RecordCarrierInvoiceRequestSchema: GenMessage<RecordCarrierInvoiceRequest>;
+
+/**
+ * The recorded invoice.
+ *
+ * @generated from message logistics.orchestrator.v1.RecordCarrierInvoiceResponse
+ */
+export declare type RecordCarrierInvoiceResponse = Message<"logistics.orchestrator.v1.RecordCarrierInvoiceResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RecordCarrierInvoiceResponse.
+ * Use `create(RecordCarrierInvoiceResponseSchema)` to create a new message.
+ */
+export declare const RecordCarrierInvoiceResponseSchema: GenMessage<RecordCarrierInvoiceResponse>;
+
+/**
+ * Which payable to read.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPayableRequest
+ */
+export declare type GetPayableRequest = Message<"logistics.orchestrator.v1.GetPayableRequest"> & {
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 1;
+   */
+  payableId: string;
+
+  /**
+   * Wait until the read model shows at least this version. Zero means whatever it shows.
+   *
+   * @generated from field: int64 at_least_version = 2;
+   */
+  atLeastVersion: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPayableRequest.
+ * Use `create(GetPayableRequestSchema)` to create a new message.
+ */
+export declare const GetPayableRequestSchema: GenMessage<GetPayableRequest>;
+
+/**
+ * One payable.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPayableResponse
+ */
+export declare type GetPayableResponse = Message<"logistics.orchestrator.v1.GetPayableResponse"> & {
+  /**
+   * The payable.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPayableResponse.
+ * Use `create(GetPayableResponseSchema)` to create a new message.
+ */
+export declare const GetPayableResponseSchema: GenMessage<GetPayableResponse>;
+
+/**
+ * Which payables to list.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPayablesRequest
+ */
+export declare type ListPayablesRequest = Message<"logistics.orchestrator.v1.ListPayablesRequest"> & {
+  /**
+   * Most to return, 0 to 500. Zero means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page before ended. Unset means from the start.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only these states. Empty means all.
+   *
+   * @generated from field: repeated logistics.invoice.v1.PayableState states = 3;
+   */
+  states: PayableState[];
+
+  /**
+   * Only those for this load. Unset means all.
+   *
+   * @generated from field: string load_id = 4;
+   */
+  loadId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPayablesRequest.
+ * Use `create(ListPayablesRequestSchema)` to create a new message.
+ */
+export declare const ListPayablesRequestSchema: GenMessage<ListPayablesRequest>;
+
+/**
+ * A page of payables.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPayablesResponse
+ */
+export declare type ListPayablesResponse = Message<"logistics.orchestrator.v1.ListPayablesResponse"> & {
+  /**
+   * The payables, newest first.
+   *
+   * @generated from field: repeated logistics.invoice.v1.Payable payables = 1;
+   */
+  payables: Payable[];
+
+  /**
+   * Hand it back for the next page. Unset means that this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPayablesResponse.
+ * Use `create(ListPayablesResponseSchema)` to create a new message.
+ */
+export declare const ListPayablesResponseSchema: GenMessage<ListPayablesResponse>;
+
+/**
+ * Which charge is disputed, and why.
+ *
+ * @generated from message logistics.orchestrator.v1.DisputeChargeRequest
+ */
+export declare type DisputeChargeRequest = Message<"logistics.orchestrator.v1.DisputeChargeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * Why, in a sentence that the carrier may read.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * What would be paid for it. Unset means nothing.
+   *
+   * @generated from field: logistics.type.v1.Money offered_amount = 5;
+   */
+  offeredAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DisputeChargeRequest.
+ * Use `create(DisputeChargeRequestSchema)` to create a new message.
+ */
+export declare const DisputeChargeRequestSchema: GenMessage<DisputeChargeRequest>;
+
+/**
+ * The payable with the dispute.
+ *
+ * @generated from message logistics.orchestrator.v1.DisputeChargeResponse
+ */
+export declare type DisputeChargeResponse = Message<"logistics.orchestrator.v1.DisputeChargeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DisputeChargeResponse.
+ * Use `create(DisputeChargeResponseSchema)` to create a new message.
+ */
+export declare const DisputeChargeResponseSchema: GenMessage<DisputeChargeResponse>;
+
+/**
+ * What the carrier answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerDisputeRequest
+ */
+export declare type AnswerDisputeRequest = Message<"logistics.orchestrator.v1.AnswerDisputeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * What it says.
+   *
+   * @generated from field: string answer = 4;
+   */
+  answer: string;
+
+  /**
+   * What it would take. Unset means that it stands by the billed amount.
+   *
+   * @generated from field: logistics.type.v1.Money offered_amount = 5;
+   */
+  offeredAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerDisputeRequest.
+ * Use `create(AnswerDisputeRequestSchema)` to create a new message.
+ */
+export declare const AnswerDisputeRequestSchema: GenMessage<AnswerDisputeRequest>;
+
+/**
+ * The payable with the answer.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerDisputeResponse
+ */
+export declare type AnswerDisputeResponse = Message<"logistics.orchestrator.v1.AnswerDisputeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerDisputeResponse.
+ * Use `create(AnswerDisputeResponseSchema)` to create a new message.
+ */
+export declare const AnswerDisputeResponseSchema: GenMessage<AnswerDisputeResponse>;
+
+/**
+ * What was agreed.
+ *
+ * @generated from message logistics.orchestrator.v1.SettleDisputeRequest
+ */
+export declare type SettleDisputeRequest = Message<"logistics.orchestrator.v1.SettleDisputeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * What is paid for it; never more than billed.
+   *
+   * @generated from field: logistics.type.v1.Money agreed_amount = 4;
+   */
+  agreedAmount?: Money | undefined;
+
+  /**
+   * How it came about. Unset means nothing to add.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SettleDisputeRequest.
+ * Use `create(SettleDisputeRequestSchema)` to create a new message.
+ */
+export declare const SettleDisputeRequestSchema: GenMessage<SettleDisputeRequest>;
+
+/**
+ * The payable with the agreed charge.
+ *
+ * @generated from message logistics.orchestrator.v1.SettleDisputeResponse
+ */
+export declare type SettleDisputeResponse = Message<"logistics.orchestrator.v1.SettleDisputeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SettleDisputeResponse.
+ * Use `create(SettleDisputeResponseSchema)` to create a new message.
+ */
+export declare const SettleDisputeResponseSchema: GenMessage<SettleDisputeResponse>;
+
+/**
+ * Which payable is approved.
+ *
+ * @generated from message logistics.orchestrator.v1.ApprovePayableRequest
+ */
+export declare type ApprovePayableRequest = Message<"logistics.orchestrator.v1.ApprovePayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * Why it is right after all, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApprovePayableRequest.
+ * Use `create(ApprovePayableRequestSchema)` to create a new message.
+ */
+export declare const ApprovePayableRequestSchema: GenMessage<ApprovePayableRequest>;
+
+/**
+ * The approved payable.
+ *
+ * @generated from message logistics.orchestrator.v1.ApprovePayableResponse
+ */
+export declare type ApprovePayableResponse = Message<"logistics.orchestrator.v1.ApprovePayableResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApprovePayableResponse.
+ * Use `create(ApprovePayableResponseSchema)` to create a new message.
+ */
+export declare const ApprovePayableResponseSchema: GenMessage<ApprovePayableResponse>;
+
+/**
+ * Which payable is refused.
+ *
+ * @generated from message logistics.orchestrator.v1.RejectPayableRequest
+ */
+export declare type RejectPayableRequest = Message<"logistics.orchestrator.v1.RejectPayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * Why, in a sentence that the carrier may read.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RejectPayableRequest.
+ * Use `create(RejectPayableRequestSchema)` to create a new message.
+ */
+export declare const RejectPayableRequestSchema: GenMessage<RejectPayableRequest>;
+
+/**
+ * The refused payable.
+ *
+ * @generated from message logistics.orchestrator.v1.RejectPayableResponse
+ */
+export declare type RejectPayableResponse = Message<"logistics.orchestrator.v1.RejectPayableResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RejectPayableResponse.
+ * Use `create(RejectPayableResponseSchema)` to create a new message.
+ */
+export declare const RejectPayableResponseSchema: GenMessage<RejectPayableResponse>;
+
+/**
+ * What a dock says.
+ *
+ * @generated from message logistics.orchestrator.v1.SetAppointmentRequest
+ */
+export declare type SetAppointmentRequest = Message<"logistics.orchestrator.v1.SetAppointmentRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 4;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SetAppointmentRequest.
+ * Use `create(SetAppointmentRequestSchema)` to create a new message.
+ */
+export declare const SetAppointmentRequestSchema: GenMessage<SetAppointmentRequest>;
+
+/**
+ * The load with the appointment.
+ *
+ * @generated from message logistics.orchestrator.v1.SetAppointmentResponse
+ */
+export declare type SetAppointmentResponse = Message<"logistics.orchestrator.v1.SetAppointmentResponse"> & {
+  /**
+   * The load after it.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SetAppointmentResponse.
+ * Use `create(SetAppointmentResponseSchema)` to create a new message.
+ */
+export declare const SetAppointmentResponseSchema: GenMessage<SetAppointmentResponse>;
+
+/**
  * What cancelling an order does, by its phase (domain reference 3.1).
  *
  * @generated from enum logistics.orchestrator.v1.CancelConsequence
@@ -1931,6 +2517,96 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof ApproveCreditRequestSchema;
     output: typeof ApproveCreditResponseSchema;
+  },
+  /**
+   * Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RecordCarrierInvoice
+   */
+  recordCarrierInvoice: {
+    methodKind: "unary";
+    input: typeof RecordCarrierInvoiceRequestSchema;
+    output: typeof RecordCarrierInvoiceResponseSchema;
+  },
+  /**
+   * Read one carrier's invoice with its audit and disputes.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetPayable
+   */
+  getPayable: {
+    methodKind: "unary";
+    input: typeof GetPayableRequestSchema;
+    output: typeof GetPayableResponseSchema;
+  },
+  /**
+   * List carriers' invoices, newest first.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListPayables
+   */
+  listPayables: {
+    methodKind: "unary";
+    input: typeof ListPayablesRequestSchema;
+    output: typeof ListPayablesResponseSchema;
+  },
+  /**
+   * Dispute a charge of a carrier's invoice before it is posted.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DisputeCharge
+   */
+  disputeCharge: {
+    methodKind: "unary";
+    input: typeof DisputeChargeRequestSchema;
+    output: typeof DisputeChargeResponseSchema;
+  },
+  /**
+   * Record what the carrier answers to a dispute.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AnswerDispute
+   */
+  answerDispute: {
+    methodKind: "unary";
+    input: typeof AnswerDisputeRequestSchema;
+    output: typeof AnswerDisputeResponseSchema;
+  },
+  /**
+   * Record what was agreed about a disputed charge; once all are settled the invoice is approved.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.SettleDispute
+   */
+  settleDispute: {
+    methodKind: "unary";
+    input: typeof SettleDisputeRequestSchema;
+    output: typeof SettleDisputeResponseSchema;
+  },
+  /**
+   * Let a carrier's invoice be posted although the audit found a variance.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApprovePayable
+   */
+  approvePayable: {
+    methodKind: "unary";
+    input: typeof ApprovePayableRequestSchema;
+    output: typeof ApprovePayableResponseSchema;
+  },
+  /**
+   * Refuse to pay a carrier's invoice.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RejectPayable
+   */
+  rejectPayable: {
+    methodKind: "unary";
+    input: typeof RejectPayableRequestSchema;
+    output: typeof RejectPayableResponseSchema;
+  },
+  /**
+   * Record what a dock says about an appointment at a stop.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.SetAppointment
+   */
+  setAppointment: {
+    methodKind: "unary";
+    input: typeof SetAppointmentRequestSchema;
+    output: typeof SetAppointmentResponseSchema;
   },
 }>;
 
