@@ -80,6 +80,7 @@ def compose(
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
+    seeing = Observations(journal, policies)
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -95,7 +96,7 @@ def compose(
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
-        _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
+        _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),

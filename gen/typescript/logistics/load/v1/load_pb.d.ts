@@ -293,6 +293,13 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 22;
    */
   references: ExternalReference[];
+
+  /**
+   * When `estimated_arrival_time` was estimated. Unset means not told.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 23;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**
