@@ -85,6 +85,7 @@ def compose(
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
     paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
+    seeing = Observations(journal, policies)
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -101,7 +102,7 @@ def compose(
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal, driver.drive).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
-        _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
+        _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),

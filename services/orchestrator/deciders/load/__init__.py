@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import appointing, changing, completing, ending, facts, planning
+from services.orchestrator.deciders.load import appointing, changing, completing, ending, estimates, facts, planning
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -39,6 +39,7 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "bring_back": changing.bring_back,
     "change_cargo": changing.change_cargo,
     "set_appointment": appointing.set_appointment,
+    "estimate_arrival": estimates.estimate,
 }
 
 

@@ -37,7 +37,7 @@ _OVER = frozenset(
 )
 _TAKEN_UP = frozenset({StopState.STOP_STATE_SERVICING, StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 _KINDS = frozenset({StopKind.STOP_KIND_PICKUP, StopKind.STOP_KIND_DELIVERY})
-_SET_BY_US = ("assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time")
+_SET_BY_US = ("tenders", "assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time")
 _FACTS = ("arrival", "service_start", "completion", "departure", "outcome", "reason", "pod_ids")
 
 
