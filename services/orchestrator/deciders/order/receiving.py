@@ -38,7 +38,17 @@ _HOLDABLE = frozenset(
     {OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING, OrderState.ORDER_STATE_RELEASED}
 )
 _OPEN = frozenset({OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING})
-_SET_BY_US = ("state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "create_time", "update_time")
+_SET_BY_US = (
+    "state",
+    "version",
+    "load_ids",
+    "hold_ids",
+    "invoice_ids",
+    "checks",
+    "create_time",
+    "update_time",
+    "cold_chain",
+)
 _DERIVED = ("allocated", "shipped", "delivered", "accepted", "rejected", "returned", "invoiced", "cancelled")
 
 
