@@ -24,9 +24,8 @@ RANGE = OrderLine(line_id="1", temperature=TemperatureRange(min_celsius=2, max_c
 
 
 def test_the_probes_of_profile_and_policy_are_the_same() -> None:
-    assert {name.removeprefix("PROBE_SELECTION_"): number for name, number in ProbeSelection.items()} == {
-        name.removeprefix("DECIDING_PROBE_"): number for name, number in DecidingProbe.items()
-    }
+    policy = {name.removeprefix("PROBE_SELECTION_"): int(number) for name, number in ProbeSelection.items()}
+    assert policy == {name.removeprefix("DECIDING_PROBE_"): int(number) for name, number in DecidingProbe.items()}
 
 
 def test_a_range_is_a_profile_with_the_policys_limits_and_what_that_leaves_open_is_the_default() -> None:
