@@ -45,6 +45,7 @@ def content_of(order: Order) -> Order:
     content.ClearField("update_time")
     content.ClearField("policy_version")
     content.ClearField("cold_chain")
+    content.ClearField("charges")
     return content
 
 

@@ -13,6 +13,7 @@ from logistics.exception.v1 import Gate
 from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders.order import cold_chain
+from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
 
@@ -46,6 +47,7 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.invoice_ids.extend(known.invoice_ids)
     del order.cold_chain[:]
     order.cold_chain.extend(known.cold_chain)
+    order.charges.extend(known.charges)
 
 
 def _drafted(state: State, order: Order, event: OrderEvent) -> State:
@@ -194,6 +196,16 @@ def _hold_lifted(state: State, order: Order, event: OrderEvent) -> State:
     return replace(after, held_by=next(iter(held_at(after, Gate.GATE_PLANNING)), ""))
 
 
+def _charged(state: State, order: Order, event: OrderEvent) -> State:
+    replaced(order, event.charged.charge)
+    return state
+
+
+def _charge_waived(state: State, order: Order, event: OrderEvent) -> State:
+    taken_back(order, event.charge_waived.charge_id)
+    return state
+
+
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:
     return state
 
@@ -302,4 +314,6 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "eta_changed": _same,
     "cold_chain_recorded": cold_chain.recorded,
     "excursion_decided": cold_chain.decided,
+    "charged": _charged,
+    "charge_waived": _charge_waived,
 }

@@ -280,6 +280,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such excursion. NOT_FOUND with ResourceInfo.
     Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
     """
+    ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
+    """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+    Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -541,5 +545,9 @@ Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence
 ERROR_REASON_EXCURSION_NOT_FOUND: ErrorReason.ValueType  # 75
 """No such excursion. NOT_FOUND with ResourceInfo.
 Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
+"""
+ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
+"""A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

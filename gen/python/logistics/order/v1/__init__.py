@@ -4,6 +4,7 @@
 from .order_command_pb2 import (
     ApplyOrderHold,
     AwaitOrderValidation,
+    ChargeOrder,
     CloseOrder,
     ConcludeOrderValidation,
     ConfirmOrderCancel,
@@ -25,6 +26,7 @@ from .order_command_pb2 import (
     ReviseOrder,
     StopOrder,
     UnplanOrder,
+    WaiveOrderCharge,
 )
 from .order_event_pb2 import (
     LineMovement,
@@ -33,6 +35,8 @@ from .order_event_pb2 import (
     OrderCancelRequested,
     OrderCancelReversed,
     OrderCancelled,
+    OrderChargeWaived,
+    OrderCharged,
     OrderClosed,
     OrderColdChainRecorded,
     OrderCredited,
@@ -118,6 +122,7 @@ __all__ = [
     "CHECK_RESULT_PASS",
     "CHECK_RESULT_UNSPECIFIED",
     "CHECK_RESULT_WAIVED",
+    "ChargeOrder",
     "CheckResult",
     "CloseOrder",
     "ColdChainWatch",
@@ -164,6 +169,8 @@ __all__ = [
     "OrderCancelRequested",
     "OrderCancelReversed",
     "OrderCancelled",
+    "OrderChargeWaived",
+    "OrderCharged",
     "OrderClosed",
     "OrderColdChainRecorded",
     "OrderCommand",
@@ -215,4 +222,5 @@ __all__ = [
     "VALIDATION_KIND_UNSPECIFIED",
     "ValidationCheck",
     "ValidationKind",
+    "WaiveOrderCharge",
 ]

@@ -15,6 +15,7 @@ import type { ColdChainVerdict } from "../../exception/v1/cold_chain_pb.js";
 import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Charge } from "../../invoice/v1/invoice_pb.js";
 
 /**
  * Describes the file logistics/order/v1/order.proto.
@@ -512,6 +513,13 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
    * @generated from field: repeated logistics.order.v1.ColdChainWatch cold_chain = 36;
    */
   coldChain: ColdChainWatch[];
+
+  /**
+   * What is charged beside the goods, in the order of its coming. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.invoice.v1.Charge charges = 33;
+   */
+  charges: Charge[];
 };
 
 /**
