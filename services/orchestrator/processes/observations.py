@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 FILTERS = ("logistics.observation.>",)
 
+_OTHERS = (".cold_chain",)
+"""Ends of the subjects of observations that are no milestones."""
+
 _SOURCES = {
     DeliveryEventSource.DELIVERY_EVENT_SOURCE_INFERRED: "inferred",
     DeliveryEventSource.DELIVERY_EVENT_SOURCE_GEOFENCE: "geofence",
@@ -60,6 +63,8 @@ class Observations:
 
     async def handle(self, delivery: Delivery) -> None:
         """Hand on one milestone. Raises Poison where the message is none, and what the log raises."""
+        if delivery.subject.endswith(_OTHERS):
+            return  # it has a consumer of its own
         try:
             seen = DeliveryEvent.FromString(delivery.payload)
         except DecodeError as error:
