@@ -23,6 +23,7 @@ from logistics.load.v1 import (
     DeliveryEventSource,
     DepartStop,
     FailStop,
+    Load,
     Milestone,
     StopTime,
 )
@@ -75,10 +76,13 @@ class Observations:
         cause = _cause(seen, found.region if found is not None else seen.region)
         if found is not None and seen.milestone == Milestone.MILESTONE_BREAKDOWN and not seen.retracts_event_id:
             await breakdown(self._journal, found, seen, cause)
-            return
-        if found is None or stop_of(found, seen.stop_id) is None:
+        elif found is None or stop_of(found, seen.stop_id) is None:
             await self._unmatched(seen, cause, "no load has this stop")
-            return
+        else:
+            await self._tell(found, seen, cause)
+
+    async def _tell(self, found: Load, seen: DeliveryEvent, cause: Cause) -> None:
+        """Hand on a milestone of a stop that the load has."""
         if seen.retracts_event_id:
             # The fact stays until somebody decides: orders and the ERP may already stand on it.
             await self._contradicts(seen, cause, f"it takes back {seen.retracts_event_id}, which is recorded")
