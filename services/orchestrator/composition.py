@@ -16,8 +16,19 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import accessorials, haulage, holds, observations, payables, resolutions, ripple
+from services.orchestrator.processes import (
+    accessorials,
+    cold_chain,
+    haulage,
+    holds,
+    observations,
+    payables,
+    resolutions,
+    ripple,
+)
 from services.orchestrator.processes.accessorials import Accessorials
+from services.orchestrator.processes.cold_chain import ColdChain
+from services.orchestrator.processes.compliance import Compliance
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
@@ -39,6 +50,7 @@ _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
     "turned_back", "remainder_cancelled", "cancel_reversed", "picked_up", "disposition_decided", "disposition_unlaid",
     "returned", "claimed", "claim_decided", "amendment_refused",
+    "cold_chain_recorded", "excursion_decided",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
@@ -86,6 +98,7 @@ def compose(
     holding = HoldRipple(journal, bus)
     paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
     seeing = Observations(journal, policies)
+    cold = ColdChain(journal, bus, clock, policies, Compliance(journal, holding))
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -97,6 +110,8 @@ def compose(
         resolutions=resolving,
         payables=paying,
         clock=clock,
+        cold_chain=cold,
+        policies=policies,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
@@ -105,11 +120,14 @@ def compose(
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
+        _subscription("OBSERVATIONS", "cold-chain", cold_chain.FINDINGS, cold.found, workers),
+        _subscription("EXCURSIONS", "excursions", cold_chain.EVENTS, cold.changed, workers),
+        _subscription("TIMERS", "excursion-due", (f"logistics.due.{cold_chain.TIMER}.>",), cold.due, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
         *_payable_subscriptions(paying, workers),
         _subscription("LOADS", "accessorials", accessorials.FILTERS, Accessorials(journal, policies).handle, workers),
     )
-    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)
+    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, cold_chain=cold)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
 
 

@@ -17,7 +17,7 @@ from tests.simulation.seeded.world import simulate
 
 SHORT = range(6)
 LONG = range(6, 206)
-HANDFUL = range(4)
+HANDFUL = range(1, 13)
 
 
 def forget_causes(patch: pytest.MonkeyPatch) -> None:

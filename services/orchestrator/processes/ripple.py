@@ -161,7 +161,7 @@ class LoadRipple:
     async def _unplanned(self, found: Load, event: LoadEvent) -> None:
         riding = set() if event.WhichOneof("body") == "cancelled" else set(orders_on(found))
         reason = event.cancelled.reason or event.replanned.reason
-        for order_id in set(found.order_ids):
+        for order_id in sorted(set(found.order_ids)):
             state = (await self._journal.find(order.DECIDER, order_id)).state.order
             if state is None or found.load_id not in state.load_ids:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.orchestrator.servicer.endings import EndingMethods
 from services.orchestrator.servicer.exceptions import ExceptionMethods
+from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
@@ -16,6 +17,6 @@ repetition of the first, and answer as if it had been done."""
 
 
 class OrchestratorServicer(
-    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HistoryMethods, PayableMethods
+    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, PayableMethods
 ):
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

@@ -30,6 +30,7 @@ _OPEN = frozenset({OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALID
 _SET_BY_US = (
     "state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "charges", "create_time", "update_time",
     "turned_back", "dispositions", "claims", "cancel_request_time", "turn_back_place", "change_revision",
+    "cold_chain",
 )  # fmt: skip
 _DERIVED = ("allocated", "shipped", "delivered", "accepted", "rejected", "returned", "invoiced", "cancelled")
 

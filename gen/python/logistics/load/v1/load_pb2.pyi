@@ -14,6 +14,7 @@ from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
+from logistics.type.v1 import temperature_pb2 as _temperature_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
 import sys
@@ -342,6 +343,7 @@ class StopTask(_message.Message):
     WEIGHT_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order. Always set."""
     line_id: _builtins.str
@@ -374,6 +376,10 @@ class StopTask(_message.Message):
     def volume(self) -> _quantity_pb2.Quantity:
         """Volume of `expected`, in MTQ. Unset means unknown."""
 
+    @_builtins.property
+    def profile(self) -> _temperature_pb2.TemperatureProfile:
+        """How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient."""
+
     def __init__(
         self,
         *,
@@ -387,10 +393,11 @@ class StopTask(_message.Message):
         weight: _quantity_pb2.Quantity | None = ...,
         volume: _quantity_pb2.Quantity | None = ...,
         reason: _builtins.str = ...,
+        profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "profile", b"profile", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "reason", b"reason", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "profile", b"profile", "reason", b"reason", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

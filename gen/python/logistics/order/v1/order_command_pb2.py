@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from logistics.exception.v1 import excursion_pb2 as logistics_dot_exception_dot_v1_dot_excursion__pb2
 from logistics.exception.v1 import hold_pb2 as logistics_dot_exception_dot_v1_dot_hold__pb2
 from logistics.invoice.v1 import invoice_pb2 as logistics_dot_invoice_dot_v1_dot_invoice__pb2
 from logistics.order.v1 import order_pb2 as logistics_dot_order_dot_v1_dot_order__pb2
@@ -32,7 +33,7 @@ from logistics.type.v1 import place_pb2 as logistics_dot_type_dot_v1_dot_place__
 from logistics.type.v1 import reference_pb2 as logistics_dot_type_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&logistics/order/v1/order_command.proto\x12\x12logistics.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!logistics/exception/v1/hold.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1elogistics/order/v1/order.proto\x1a$logistics/order/v1/order_event.proto\x1a\x1dlogistics/type/v1/place.proto\x1a!logistics/type/v1/reference.proto\"\xa3\x11\n\x0cOrderCommand\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12<\n\x07receive\x18\x64 \x01(\x0b\x32 .logistics.order.v1.ReceiveOrderH\x00R\x07receive\x12\x37\n\x05\x61mend\x18\x65 \x01(\x0b\x32\x1f.logistics.order.v1.ReviseOrderH\x00R\x05\x61mend\x12U\n\x10\x61wait_validation\x18\x66 \x01(\x0b\x32(.logistics.order.v1.AwaitOrderValidationH\x00R\x0f\x61waitValidation\x12X\n\x11record_validation\x18g \x01(\x0b\x32).logistics.order.v1.RecordOrderValidationH\x00R\x10recordValidation\x12^\n\x13\x63onclude_validation\x18h \x01(\x0b\x32+.logistics.order.v1.ConcludeOrderValidationH\x00R\x12\x63oncludeValidation\x12\x33\n\x04hold\x18i \x01(\x0b\x32\x1d.logistics.order.v1.StopOrderH\x00R\x04hold\x12\x39\n\x06resume\x18j \x01(\x0b\x32\x1f.logistics.order.v1.ResumeOrderH\x00R\x06resume\x12\x33\n\x04plan\x18k \x01(\x0b\x32\x1d.logistics.order.v1.PlanOrderH\x00R\x04plan\x12\x39\n\x06unplan\x18l \x01(\x0b\x32\x1f.logistics.order.v1.UnplanOrderH\x00R\x06unplan\x12R\n\x0frecord_dispatch\x18m \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDispatchH\x00R\x0erecordDispatch\x12L\n\rrecord_pickup\x18n \x01(\x0b\x32%.logistics.order.v1.RecordOrderPickupH\x00R\x0crecordPickup\x12R\n\x0frecord_delivery\x18o \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDeliveryH\x00R\x0erecordDelivery\x12\x46\n\x0bopen_review\x18p \x01(\x0b\x32#.logistics.order.v1.OpenOrderReviewH\x00R\nopenReview\x12R\n\x0frelease_billing\x18q \x01(\x0b\x32\'.logistics.order.v1.ReleaseOrderBillingH\x00R\x0ereleaseBilling\x12O\n\x0erecord_invoice\x18r \x01(\x0b\x32&.logistics.order.v1.RecordOrderInvoiceH\x00R\rrecordInvoice\x12\x36\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1c.logistics.order.v1.EndOrderH\x00R\x06\x63\x61ncel\x12O\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32&.logistics.order.v1.ConfirmOrderCancelH\x00R\rconfirmCancel\x12\x36\n\x05\x63lose\x18u \x01(\x0b\x32\x1e.logistics.order.v1.CloseOrderH\x00R\x05\x63lose\x12\x43\n\napply_hold\x18v \x01(\x0b\x32\".logistics.order.v1.ApplyOrderHoldH\x00R\tapplyHold\x12@\n\tlift_hold\x18w \x01(\x0b\x32!.logistics.order.v1.LiftOrderHoldH\x00R\x08liftHold\x12:\n\x06\x63harge\x18\x87\x01 \x01(\x0b\x32\x1f.logistics.order.v1.ChargeOrderH\x00R\x06\x63harge\x12J\n\x0cwaive_charge\x18\x88\x01 \x01(\x0b\x32$.logistics.order.v1.WaiveOrderChargeH\x00R\x0bwaiveCharge\x12<\n\x07\x64ispose\x18x \x01(\x0b\x32 .logistics.order.v1.DisposeGoodsH\x00R\x07\x64ispose\x12M\n\x0flay_disposition\x18y \x01(\x0b\x32\".logistics.order.v1.LayDispositionH\x00R\x0elayDisposition\x12S\n\x11unlay_disposition\x18z \x01(\x0b\x32$.logistics.order.v1.UnlayDispositionH\x00R\x10unlayDisposition\x12L\n\rrecord_return\x18{ \x01(\x0b\x32%.logistics.order.v1.RecordOrderReturnH\x00R\x0crecordReturn\x12\x36\n\x05\x63laim\x18| \x01(\x0b\x32\x1e.logistics.order.v1.ClaimOrderH\x00R\x05\x63laim\x12I\n\x0c\x64\x65\x63ide_claim\x18} \x01(\x0b\x32$.logistics.order.v1.DecideOrderClaimH\x00R\x0b\x64\x65\x63ideClaim\x12L\n\rrecord_credit\x18~ \x01(\x0b\x32%.logistics.order.v1.RecordOrderCreditH\x00R\x0crecordCreditB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"n\n\x0cReceiveOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"m\n\x0bReviseOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"8\n\x14\x41waitOrderValidation\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x9a\x01\n\x15RecordOrderValidation\x12;\n\x06\x63hecks\x18\x01 \x03(\x0b\x32#.logistics.order.v1.ValidationCheckR\x06\x63hecks\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x19\n\x17\x43oncludeOrderValidation\"F\n\tStopOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"&\n\x0bResumeOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"d\n\tPlanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x19\n\x08line_ids\x18\x02 \x03(\tR\x07lineIds\x12\x19\n\x08stop_ids\x18\x03 \x03(\tR\x07stopIds\"R\n\x0bUnplanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x86\x01\n\x13RecordOrderDispatch\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x1d\n\nvehicle_id\x18\x02 \x01(\tR\tvehicleId\x12-\n\x12\x64ispatch_reference\x18\x03 \x01(\tR\x11\x64ispatchReference\"\x91\x01\n\x11RecordOrderPickup\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x36\n\x05lines\x18\x03 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\"\xd1\x01\n\x13RecordOrderDelivery\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x03 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12%\n\x0eproof_verified\x18\x05 \x01(\x08R\rproofVerified\"f\n\x0fOpenOrderReview\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\x12\x18\n\x07\x64\x65\x63ided\x18\x03 \x01(\x08R\x07\x64\x65\x63ided\"u\n\x13ReleaseOrderBilling\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"\xbc\x01\n\x12RecordOrderInvoice\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12\x45\n\x0b\x65rp_invoice\x18\x03 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nerpInvoice\"_\n\x08\x45ndOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12\x31\n\x05place\x18\x02 \x01(\x0b\x32\x1b.logistics.type.v1.LocationR\x05place\"6\n\x12\x43onfirmOrderCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\".\n\nCloseOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"]\n\x0e\x41pplyOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"(\n\rLiftOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"K\n\x0b\x43hargeOrder\x12<\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x1c.logistics.invoice.v1.ChargeB\x06\xbaH\x03\xc8\x01\x01R\x06\x63harge\"\x82\x01\n\x10WaiveOrderCharge\x12%\n\tcharge_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x08\x63hargeId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12%\n\twaived_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x08waivedBy\"^\n\x0c\x44isposeGoods\x12N\n\x0b\x64isposition\x18\x01 \x01(\x0b\x32$.logistics.order.v1.GoodsDispositionB\x06\xbaH\x03\xc8\x01\x01R\x0b\x64isposition\"\x87\x01\n\x0eLayDisposition\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\"\x88\x01\n\x10UnlayDisposition\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xd9\x01\n\x11RecordOrderReturn\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x04 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x05 \x03(\x0b\x32 .logistics.order.v1.LineQuantityR\x05lines\"J\n\nClaimOrder\x12<\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x1e.logistics.order.v1.OrderClaimB\x06\xbaH\x03\xc8\x01\x01R\x05\x63laim\"\xb4\x01\n\x10\x44\x65\x63ideOrderClaim\x12#\n\x08\x63laim_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x63laimId\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.logistics.order.v1.ClaimStateR\x05state\x12\'\n\ndecided_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\tdecidedBy\x12\x1c\n\x04note\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xe5\x01\n\x11RecordOrderCredit\x12#\n\x08\x63laim_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x63laimId\x12\'\n\ninvoice_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x34\n\x11\x63redit_invoice_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0f\x63reditInvoiceId\x12L\n\x0f\x65rp_credit_memo\x18\x04 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\rerpCreditMemob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&logistics/order/v1/order_command.proto\x12\x12logistics.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&logistics/exception/v1/excursion.proto\x1a!logistics/exception/v1/hold.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1elogistics/order/v1/order.proto\x1a$logistics/order/v1/order_event.proto\x1a\x1dlogistics/type/v1/place.proto\x1a!logistics/type/v1/reference.proto\"\xe3\x12\n\x0cOrderCommand\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12<\n\x07receive\x18\x64 \x01(\x0b\x32 .logistics.order.v1.ReceiveOrderH\x00R\x07receive\x12\x37\n\x05\x61mend\x18\x65 \x01(\x0b\x32\x1f.logistics.order.v1.ReviseOrderH\x00R\x05\x61mend\x12U\n\x10\x61wait_validation\x18\x66 \x01(\x0b\x32(.logistics.order.v1.AwaitOrderValidationH\x00R\x0f\x61waitValidation\x12X\n\x11record_validation\x18g \x01(\x0b\x32).logistics.order.v1.RecordOrderValidationH\x00R\x10recordValidation\x12^\n\x13\x63onclude_validation\x18h \x01(\x0b\x32+.logistics.order.v1.ConcludeOrderValidationH\x00R\x12\x63oncludeValidation\x12\x33\n\x04hold\x18i \x01(\x0b\x32\x1d.logistics.order.v1.StopOrderH\x00R\x04hold\x12\x39\n\x06resume\x18j \x01(\x0b\x32\x1f.logistics.order.v1.ResumeOrderH\x00R\x06resume\x12\x33\n\x04plan\x18k \x01(\x0b\x32\x1d.logistics.order.v1.PlanOrderH\x00R\x04plan\x12\x39\n\x06unplan\x18l \x01(\x0b\x32\x1f.logistics.order.v1.UnplanOrderH\x00R\x06unplan\x12R\n\x0frecord_dispatch\x18m \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDispatchH\x00R\x0erecordDispatch\x12L\n\rrecord_pickup\x18n \x01(\x0b\x32%.logistics.order.v1.RecordOrderPickupH\x00R\x0crecordPickup\x12R\n\x0frecord_delivery\x18o \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDeliveryH\x00R\x0erecordDelivery\x12\x46\n\x0bopen_review\x18p \x01(\x0b\x32#.logistics.order.v1.OpenOrderReviewH\x00R\nopenReview\x12R\n\x0frelease_billing\x18q \x01(\x0b\x32\'.logistics.order.v1.ReleaseOrderBillingH\x00R\x0ereleaseBilling\x12O\n\x0erecord_invoice\x18r \x01(\x0b\x32&.logistics.order.v1.RecordOrderInvoiceH\x00R\rrecordInvoice\x12\x36\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1c.logistics.order.v1.EndOrderH\x00R\x06\x63\x61ncel\x12O\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32&.logistics.order.v1.ConfirmOrderCancelH\x00R\rconfirmCancel\x12\x36\n\x05\x63lose\x18u \x01(\x0b\x32\x1e.logistics.order.v1.CloseOrderH\x00R\x05\x63lose\x12\x43\n\napply_hold\x18v \x01(\x0b\x32\".logistics.order.v1.ApplyOrderHoldH\x00R\tapplyHold\x12@\n\tlift_hold\x18w \x01(\x0b\x32!.logistics.order.v1.LiftOrderHoldH\x00R\x08liftHold\x12R\n\x11record_cold_chain\x18\x8c\x01 \x01(\x0b\x32#.logistics.order.v1.RecordColdChainH\x00R\x0frecordColdChain\x12j\n\x19record_excursion_decision\x18\x8d\x01 \x01(\x0b\x32+.logistics.order.v1.RecordExcursionDecisionH\x00R\x17recordExcursionDecision\x12:\n\x06\x63harge\x18\x87\x01 \x01(\x0b\x32\x1f.logistics.order.v1.ChargeOrderH\x00R\x06\x63harge\x12J\n\x0cwaive_charge\x18\x88\x01 \x01(\x0b\x32$.logistics.order.v1.WaiveOrderChargeH\x00R\x0bwaiveCharge\x12<\n\x07\x64ispose\x18x \x01(\x0b\x32 .logistics.order.v1.DisposeGoodsH\x00R\x07\x64ispose\x12M\n\x0flay_disposition\x18y \x01(\x0b\x32\".logistics.order.v1.LayDispositionH\x00R\x0elayDisposition\x12S\n\x11unlay_disposition\x18z \x01(\x0b\x32$.logistics.order.v1.UnlayDispositionH\x00R\x10unlayDisposition\x12L\n\rrecord_return\x18{ \x01(\x0b\x32%.logistics.order.v1.RecordOrderReturnH\x00R\x0crecordReturn\x12\x36\n\x05\x63laim\x18| \x01(\x0b\x32\x1e.logistics.order.v1.ClaimOrderH\x00R\x05\x63laim\x12I\n\x0c\x64\x65\x63ide_claim\x18} \x01(\x0b\x32$.logistics.order.v1.DecideOrderClaimH\x00R\x0b\x64\x65\x63ideClaim\x12L\n\rrecord_credit\x18~ \x01(\x0b\x32%.logistics.order.v1.RecordOrderCreditH\x00R\x0crecordCreditB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"n\n\x0cReceiveOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"m\n\x0bReviseOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"8\n\x14\x41waitOrderValidation\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x9a\x01\n\x15RecordOrderValidation\x12;\n\x06\x63hecks\x18\x01 \x03(\x0b\x32#.logistics.order.v1.ValidationCheckR\x06\x63hecks\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x19\n\x17\x43oncludeOrderValidation\"F\n\tStopOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"&\n\x0bResumeOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"d\n\tPlanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x19\n\x08line_ids\x18\x02 \x03(\tR\x07lineIds\x12\x19\n\x08stop_ids\x18\x03 \x03(\tR\x07stopIds\"R\n\x0bUnplanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x86\x01\n\x13RecordOrderDispatch\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x1d\n\nvehicle_id\x18\x02 \x01(\tR\tvehicleId\x12-\n\x12\x64ispatch_reference\x18\x03 \x01(\tR\x11\x64ispatchReference\"\x91\x01\n\x11RecordOrderPickup\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x36\n\x05lines\x18\x03 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\"\xd1\x01\n\x13RecordOrderDelivery\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x03 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12%\n\x0eproof_verified\x18\x05 \x01(\x08R\rproofVerified\"f\n\x0fOpenOrderReview\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\x12\x18\n\x07\x64\x65\x63ided\x18\x03 \x01(\x08R\x07\x64\x65\x63ided\"u\n\x13ReleaseOrderBilling\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"\xbc\x01\n\x12RecordOrderInvoice\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12\x45\n\x0b\x65rp_invoice\x18\x03 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nerpInvoice\"_\n\x08\x45ndOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12\x31\n\x05place\x18\x02 \x01(\x0b\x32\x1b.logistics.type.v1.LocationR\x05place\"6\n\x12\x43onfirmOrderCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\".\n\nCloseOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"]\n\x0e\x41pplyOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"(\n\rLiftOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"S\n\x0fRecordColdChain\x12@\n\x05watch\x18\x01 \x01(\x0b\x32\".logistics.order.v1.ColdChainWatchB\x06\xbaH\x03\xc8\x01\x01R\x05watch\"\xc7\x01\n\x17RecordExcursionDecision\x12+\n\x0c\x65xcursion_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0b\x65xcursionId\x12\x17\n\x07load_id\x18\x02 \x01(\tR\x06loadId\x12\x17\n\x07line_id\x18\x03 \x01(\tR\x06lineId\x12M\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32).logistics.exception.v1.ExcursionDecisionB\x06\xbaH\x03\xc8\x01\x01R\x08\x64\x65\x63ision\"K\n\x0b\x43hargeOrder\x12<\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x1c.logistics.invoice.v1.ChargeB\x06\xbaH\x03\xc8\x01\x01R\x06\x63harge\"\x82\x01\n\x10WaiveOrderCharge\x12%\n\tcharge_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x08\x63hargeId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12%\n\twaived_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x08waivedBy\"^\n\x0c\x44isposeGoods\x12N\n\x0b\x64isposition\x18\x01 \x01(\x0b\x32$.logistics.order.v1.GoodsDispositionB\x06\xbaH\x03\xc8\x01\x01R\x0b\x64isposition\"\x87\x01\n\x0eLayDisposition\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\"\x88\x01\n\x10UnlayDisposition\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xd9\x01\n\x11RecordOrderReturn\x12/\n\x0e\x64isposition_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07load_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x04 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x05 \x03(\x0b\x32 .logistics.order.v1.LineQuantityR\x05lines\"J\n\nClaimOrder\x12<\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x1e.logistics.order.v1.OrderClaimB\x06\xbaH\x03\xc8\x01\x01R\x05\x63laim\"\xb4\x01\n\x10\x44\x65\x63ideOrderClaim\x12#\n\x08\x63laim_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x63laimId\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32\x1e.logistics.order.v1.ClaimStateR\x05state\x12\'\n\ndecided_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\tdecidedBy\x12\x1c\n\x04note\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x04note\"\xe5\x01\n\x11RecordOrderCredit\x12#\n\x08\x63laim_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07\x63laimId\x12\'\n\ninvoice_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x34\n\x11\x63redit_invoice_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0f\x63reditInvoiceId\x12L\n\x0f\x65rp_credit_memo\x18\x04 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\rerpCreditMemob\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -77,6 +78,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIRMORDERCANCEL'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_CLOSEORDER'].fields_by_name['reason']._loaded_options = None
   _globals['_CLOSEORDER'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_RECORDCOLDCHAIN'].fields_by_name['watch']._loaded_options = None
+  _globals['_RECORDCOLDCHAIN'].fields_by_name['watch']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['excursion_id']._loaded_options = None
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['excursion_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['decision']._loaded_options = None
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['decision']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CHARGEORDER'].fields_by_name['charge']._loaded_options = None
   _globals['_CHARGEORDER'].fields_by_name['charge']._serialized_options = b'\272H\003\310\001\001'
   _globals['_WAIVEORDERCHARGE'].fields_by_name['charge_id']._loaded_options = None
@@ -119,64 +126,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDORDERCREDIT'].fields_by_name['invoice_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RECORDORDERCREDIT'].fields_by_name['credit_invoice_id']._loaded_options = None
   _globals['_RECORDORDERCREDIT'].fields_by_name['credit_invoice_id']._serialized_options = b'\272H\005r\003\260\001\001'
-  _globals['_ORDERCOMMAND']._serialized_start=332
-  _globals['_ORDERCOMMAND']._serialized_end=2543
-  _globals['_RECEIVEORDER']._serialized_start=2545
-  _globals['_RECEIVEORDER']._serialized_end=2655
-  _globals['_REVISEORDER']._serialized_start=2657
-  _globals['_REVISEORDER']._serialized_end=2766
-  _globals['_AWAITORDERVALIDATION']._serialized_start=2768
-  _globals['_AWAITORDERVALIDATION']._serialized_end=2824
-  _globals['_RECORDORDERVALIDATION']._serialized_start=2827
-  _globals['_RECORDORDERVALIDATION']._serialized_end=2981
-  _globals['_CONCLUDEORDERVALIDATION']._serialized_start=2983
-  _globals['_CONCLUDEORDERVALIDATION']._serialized_end=3008
-  _globals['_STOPORDER']._serialized_start=3010
-  _globals['_STOPORDER']._serialized_end=3080
-  _globals['_RESUMEORDER']._serialized_start=3082
-  _globals['_RESUMEORDER']._serialized_end=3120
-  _globals['_PLANORDER']._serialized_start=3122
-  _globals['_PLANORDER']._serialized_end=3222
-  _globals['_UNPLANORDER']._serialized_start=3224
-  _globals['_UNPLANORDER']._serialized_end=3306
-  _globals['_RECORDORDERDISPATCH']._serialized_start=3309
-  _globals['_RECORDORDERDISPATCH']._serialized_end=3443
-  _globals['_RECORDORDERPICKUP']._serialized_start=3446
-  _globals['_RECORDORDERPICKUP']._serialized_end=3591
-  _globals['_RECORDORDERDELIVERY']._serialized_start=3594
-  _globals['_RECORDORDERDELIVERY']._serialized_end=3803
-  _globals['_OPENORDERREVIEW']._serialized_start=3805
-  _globals['_OPENORDERREVIEW']._serialized_end=3907
-  _globals['_RELEASEORDERBILLING']._serialized_start=3909
-  _globals['_RELEASEORDERBILLING']._serialized_end=4026
-  _globals['_RECORDORDERINVOICE']._serialized_start=4029
-  _globals['_RECORDORDERINVOICE']._serialized_end=4217
-  _globals['_ENDORDER']._serialized_start=4219
-  _globals['_ENDORDER']._serialized_end=4314
-  _globals['_CONFIRMORDERCANCEL']._serialized_start=4316
-  _globals['_CONFIRMORDERCANCEL']._serialized_end=4370
-  _globals['_CLOSEORDER']._serialized_start=4372
-  _globals['_CLOSEORDER']._serialized_end=4418
-  _globals['_APPLYORDERHOLD']._serialized_start=4420
-  _globals['_APPLYORDERHOLD']._serialized_end=4513
-  _globals['_LIFTORDERHOLD']._serialized_start=4515
-  _globals['_LIFTORDERHOLD']._serialized_end=4555
-  _globals['_CHARGEORDER']._serialized_start=4557
-  _globals['_CHARGEORDER']._serialized_end=4632
-  _globals['_WAIVEORDERCHARGE']._serialized_start=4635
-  _globals['_WAIVEORDERCHARGE']._serialized_end=4765
-  _globals['_DISPOSEGOODS']._serialized_start=4767
-  _globals['_DISPOSEGOODS']._serialized_end=4861
-  _globals['_LAYDISPOSITION']._serialized_start=4864
-  _globals['_LAYDISPOSITION']._serialized_end=4999
-  _globals['_UNLAYDISPOSITION']._serialized_start=5002
-  _globals['_UNLAYDISPOSITION']._serialized_end=5138
-  _globals['_RECORDORDERRETURN']._serialized_start=5141
-  _globals['_RECORDORDERRETURN']._serialized_end=5358
-  _globals['_CLAIMORDER']._serialized_start=5360
-  _globals['_CLAIMORDER']._serialized_end=5434
-  _globals['_DECIDEORDERCLAIM']._serialized_start=5437
-  _globals['_DECIDEORDERCLAIM']._serialized_end=5617
-  _globals['_RECORDORDERCREDIT']._serialized_start=5620
-  _globals['_RECORDORDERCREDIT']._serialized_end=5849
+  _globals['_ORDERCOMMAND']._serialized_start=372
+  _globals['_ORDERCOMMAND']._serialized_end=2775
+  _globals['_RECEIVEORDER']._serialized_start=2777
+  _globals['_RECEIVEORDER']._serialized_end=2887
+  _globals['_REVISEORDER']._serialized_start=2889
+  _globals['_REVISEORDER']._serialized_end=2998
+  _globals['_AWAITORDERVALIDATION']._serialized_start=3000
+  _globals['_AWAITORDERVALIDATION']._serialized_end=3056
+  _globals['_RECORDORDERVALIDATION']._serialized_start=3059
+  _globals['_RECORDORDERVALIDATION']._serialized_end=3213
+  _globals['_CONCLUDEORDERVALIDATION']._serialized_start=3215
+  _globals['_CONCLUDEORDERVALIDATION']._serialized_end=3240
+  _globals['_STOPORDER']._serialized_start=3242
+  _globals['_STOPORDER']._serialized_end=3312
+  _globals['_RESUMEORDER']._serialized_start=3314
+  _globals['_RESUMEORDER']._serialized_end=3352
+  _globals['_PLANORDER']._serialized_start=3354
+  _globals['_PLANORDER']._serialized_end=3454
+  _globals['_UNPLANORDER']._serialized_start=3456
+  _globals['_UNPLANORDER']._serialized_end=3538
+  _globals['_RECORDORDERDISPATCH']._serialized_start=3541
+  _globals['_RECORDORDERDISPATCH']._serialized_end=3675
+  _globals['_RECORDORDERPICKUP']._serialized_start=3678
+  _globals['_RECORDORDERPICKUP']._serialized_end=3823
+  _globals['_RECORDORDERDELIVERY']._serialized_start=3826
+  _globals['_RECORDORDERDELIVERY']._serialized_end=4035
+  _globals['_OPENORDERREVIEW']._serialized_start=4037
+  _globals['_OPENORDERREVIEW']._serialized_end=4139
+  _globals['_RELEASEORDERBILLING']._serialized_start=4141
+  _globals['_RELEASEORDERBILLING']._serialized_end=4258
+  _globals['_RECORDORDERINVOICE']._serialized_start=4261
+  _globals['_RECORDORDERINVOICE']._serialized_end=4449
+  _globals['_ENDORDER']._serialized_start=4451
+  _globals['_ENDORDER']._serialized_end=4546
+  _globals['_CONFIRMORDERCANCEL']._serialized_start=4548
+  _globals['_CONFIRMORDERCANCEL']._serialized_end=4602
+  _globals['_CLOSEORDER']._serialized_start=4604
+  _globals['_CLOSEORDER']._serialized_end=4650
+  _globals['_APPLYORDERHOLD']._serialized_start=4652
+  _globals['_APPLYORDERHOLD']._serialized_end=4745
+  _globals['_LIFTORDERHOLD']._serialized_start=4747
+  _globals['_LIFTORDERHOLD']._serialized_end=4787
+  _globals['_RECORDCOLDCHAIN']._serialized_start=4789
+  _globals['_RECORDCOLDCHAIN']._serialized_end=4872
+  _globals['_RECORDEXCURSIONDECISION']._serialized_start=4875
+  _globals['_RECORDEXCURSIONDECISION']._serialized_end=5074
+  _globals['_CHARGEORDER']._serialized_start=5076
+  _globals['_CHARGEORDER']._serialized_end=5151
+  _globals['_WAIVEORDERCHARGE']._serialized_start=5154
+  _globals['_WAIVEORDERCHARGE']._serialized_end=5284
+  _globals['_DISPOSEGOODS']._serialized_start=5286
+  _globals['_DISPOSEGOODS']._serialized_end=5380
+  _globals['_LAYDISPOSITION']._serialized_start=5383
+  _globals['_LAYDISPOSITION']._serialized_end=5518
+  _globals['_UNLAYDISPOSITION']._serialized_start=5521
+  _globals['_UNLAYDISPOSITION']._serialized_end=5657
+  _globals['_RECORDORDERRETURN']._serialized_start=5660
+  _globals['_RECORDORDERRETURN']._serialized_end=5877
+  _globals['_CLAIMORDER']._serialized_start=5879
+  _globals['_CLAIMORDER']._serialized_end=5953
+  _globals['_DECIDEORDERCLAIM']._serialized_start=5956
+  _globals['_DECIDEORDERCLAIM']._serialized_end=6136
+  _globals['_RECORDORDERCREDIT']._serialized_start=6139
+  _globals['_RECORDORDERCREDIT']._serialized_end=6368
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { TemperatureProfile } from "../../type/v1/temperature_pb.js";
 import type { Classifier, TimeWindow } from "../../type/v1/time_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Location } from "../../type/v1/place_pb.js";
@@ -93,6 +94,13 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
    * @generated from field: string reason = 12;
    */
   reason: string;
+
+  /**
+   * How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient.
+   *
+   * @generated from field: logistics.type.v1.TemperatureProfile profile = 10;
+   */
+  profile?: TemperatureProfile | undefined;
 };
 
 /**
