@@ -42,6 +42,8 @@ from logistics.erp.v1 import (
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
     ReceiveReturnRequest,
     ReceiveReturnResponse,
     ValidateOrderRequest,
@@ -104,6 +106,8 @@ class LedgerErp:
         """Goods receipts of returns, by posting key."""
         self.credits: dict[str, PostCreditMemoRequest] = {}
         """Credit memos in the books, by posting key."""
+        self.paid: dict[str, PostPayableRequest] = {}
+        """Carriers' invoices in the books, by posting key."""
 
     async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
         return await self.faults.call("validate_order", lambda: self._validate(request.order))
@@ -178,6 +182,18 @@ class LedgerErp:
             return PostCreditMemoResponse(erp_credit_memo=number, lines=request.lines, already_posted=again)
 
         return await self.faults.call("post_credit_memo", act)
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        def act() -> PostPayableResponse:
+            again = request.posting_key in self.paid
+            self.paid.setdefault(request.posting_key, request)
+            position = list(self.paid).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"BILL-{position:04d}"
+            )
+            return PostPayableResponse(erp_document=number, already_posted=again)
+
+        return await self.faults.call("post_payable", act)
 
     def credited(self, order_id: str) -> dict[str, int]:
         """Return how many pieces of each line credit memos of an order take back."""

@@ -49,6 +49,9 @@ class _Erp(ErpGatewayServiceServicer):
     async def PostCreditMemo(self, request: Any, context: Any) -> Any:
         return await self._erp.post_credit_memo(request)
 
+    async def PostPayable(self, request: Any, context: Any) -> Any:
+        return await self._erp.post_payable(request)
+
 
 class _Fleet(DispatchServiceServicer):
     def __init__(self, fleet: YardFleet) -> None:
