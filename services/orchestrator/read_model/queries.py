@@ -310,6 +310,9 @@ def orders_of(aggregate: str, aggregate_id: str) -> Select[str] | None:
         return select(invoices.c.order_id).where(invoices.c.id == aggregate_id, invoices.c.order_id != "")
     if aggregate == "exception":
         return _orders_behind(exceptions, aggregate_id)
+    if aggregate == "payable":
+        riding = load_orders.join(payables, payables.c.load_id == load_orders.c.owner_id)
+        return select(load_orders.c.order_id).select_from(riding).where(payables.c.id == aggregate_id)
     if aggregate == "excursion":
         return select(excursions.c.order_id).where(excursions.c.id == aggregate_id)
     if aggregate == "hold":

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
 STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS")

@@ -80,7 +80,16 @@ BY_CERTIFICATE = {
 BY_TOKEN = {
     "gladhand.internal": set(EVERY),
     "gladhand.customer": named(ORCHESTRATOR, "GetOrder", "ListOrders", "WatchOrders"),
-    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery")
+    "gladhand.partner": named(
+        ORCHESTRATOR,
+        "GetLoad",
+        "ListLoads",
+        "RecordProofOfDelivery",
+        "RecordCarrierInvoice",
+        "GetPayable",
+        "ListPayables",
+        "AnswerDispute",
+    )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }
 
