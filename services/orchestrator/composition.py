@@ -161,7 +161,7 @@ def _order_subscriptions(
 
 def _payable_subscriptions(driver: PayableDriver, workers: int) -> list[Subscription]:
     return [
-        _subscription("INVOICES", "payables", payables.FILTERS, driver.handle, workers),
+        _subscription("PAYABLES", "payables", payables.FILTERS, driver.handle, workers),
         _subscription("LOADS", "payable-facts", payables.LOAD_FILTERS, driver.on_load, workers),
         _subscription("EXCEPTIONS", "payable-resolutions", payables.RESOLVED_FILTERS, driver.on_resolved, workers),
         _subscription("TIMERS", "payable-due", (f"logistics.due.{payables.TIMER}.>",), driver.on_due, workers),
