@@ -89,7 +89,8 @@ def standard_streams(limits: StreamLimits | None = None) -> tuple[StreamSpec, ..
     return (
         spec("ORDERS", "Events of orders.", 18, "order"),
         spec("LOADS", "Events of loads and proofs of delivery.", 14, "load", "pod"),
-        spec("INVOICES", "Events of invoices.", 10, "invoice"),
+        spec("INVOICES", "Events of invoices.", 8, "invoice"),
+        spec("PAYABLES", "Events of what carriers want to be paid.", 2, "payable"),
         spec("EXCEPTIONS", "Events of exceptions and holds.", 8, "exception", "hold"),
         spec("EXCURSIONS", "Events of excursions of goods that must be kept cold.", 2, "excursion"),
         spec("PROCESSES", "Events of fulfilments and planning waves.", 14, "fulfilment", "wave"),

@@ -16,7 +16,17 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import cold_chain, haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import (
+    accessorials,
+    cold_chain,
+    haulage,
+    holds,
+    observations,
+    payables,
+    resolutions,
+    ripple,
+)
+from services.orchestrator.processes.accessorials import Accessorials
 from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.compliance import Compliance
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
@@ -26,6 +36,7 @@ from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.inside import InsideSteps
 from services.orchestrator.processes.observations import Observations
 from services.orchestrator.processes.outside import OutsideActions
+from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
@@ -37,6 +48,8 @@ from services.orchestrator.servicer.desk import Desk
 
 _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+    "turned_back", "remainder_cancelled", "cancel_reversed", "picked_up", "disposition_decided", "disposition_unlaid",
+    "returned", "claimed", "claim_decided", "amendment_refused",
     "cold_chain_recorded", "excursion_decided",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
@@ -83,6 +96,7 @@ def compose(
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
+    paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
     seeing = Observations(journal, policies)
     cold = ColdChain(journal, bus, clock, policies, Compliance(journal, holding))
     desk = Desk(
@@ -94,13 +108,14 @@ def compose(
         proofs=Proofs(journal, ports.read_model, policies),
         holds=holding,
         resolutions=resolving,
+        payables=paying,
         clock=clock,
         cold_chain=cold,
         policies=policies,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
-        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
+        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal, driver.drive).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
@@ -109,6 +124,8 @@ def compose(
         _subscription("EXCURSIONS", "excursions", cold_chain.EVENTS, cold.changed, workers),
         _subscription("TIMERS", "excursion-due", (f"logistics.due.{cold_chain.TIMER}.>",), cold.due, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
+        *_payable_subscriptions(paying, workers),
+        _subscription("LOADS", "accessorials", accessorials.FILTERS, Accessorials(journal, policies).handle, workers),
     )
     watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, cold_chain=cold)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
@@ -139,6 +156,15 @@ def _order_subscriptions(
         _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
         _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
         _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),
+    ]
+
+
+def _payable_subscriptions(driver: PayableDriver, workers: int) -> list[Subscription]:
+    return [
+        _subscription("PAYABLES", "payables", payables.FILTERS, driver.handle, workers),
+        _subscription("LOADS", "payable-facts", payables.LOAD_FILTERS, driver.on_load, workers),
+        _subscription("EXCEPTIONS", "payable-resolutions", payables.RESOLVED_FILTERS, driver.on_resolved, workers),
+        _subscription("TIMERS", "payable-due", (f"logistics.due.{payables.TIMER}.>",), driver.on_due, workers),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,17 @@ from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
 from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
 from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, SetHold, SettleException
-from logistics.load.v1 import DeliveryEvent, DeliveryEventSource, Load, LoadState, Milestone, Stop, StopKind
+from logistics.load.v1 import (
+    DeliveryEvent,
+    DeliveryEventSource,
+    Load,
+    LoadState,
+    Milestone,
+    Stop,
+    StopKind,
+    StopState,
+    StopTask,
+)
 from logistics.order.v1 import LineQuantities, Order, OrderLine, OrderState, ReceiveOrder
 from logistics.pod.v1 import Artifact, ArtifactKind, PodLine, PodMethod, ProofOfDelivery
 from logistics.process.v1 import ProcessPolicy
@@ -82,6 +92,8 @@ class World:
     dice: random.Random
     refused: dict[str, int] = field(default_factory=dict)
     """Pieces of each line that the consignee refuses, by order id."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Pieces of each line that are not there at the door, by order id; fewer than none are too many."""
     silent: set[str] = field(default_factory=set)
     """Orders of which no proof is handed in at the door."""
     _told: set[tuple[str, str]] = field(default_factory=set)
@@ -203,9 +215,31 @@ class World:
             self.clock.advance(timedelta(seconds=1))
         raise AssertionError(f"never {OrderState.Name(state)}")
 
+    async def run_while(self, order_id: str, going: Callable[[Order], bool], *, rounds: int = 400) -> Order:
+        """Let time pass and vehicles drive as long as an order is as told, and return it as it then is."""
+        for _ in range(rounds):
+            await self._quiet()
+            found = await self.order(order_id)
+            if not going(found):
+                return found
+            await self._road([order_id])
+            self.clock.advance(timedelta(seconds=5))
+            await self.orchestrator.watchdog.look()
+        raise AssertionError(f"still {OrderState.Name((await self.order(order_id)).state)} after {rounds} rounds")
+
+    async def pass_time(self, span: timedelta) -> None:
+        """Let a span of time pass without anybody driving."""
+        end = self.clock.now() + span
+        while self.clock.now() < end:
+            await self._quiet()
+            self.clock.advance(timedelta(minutes=1))
+            await self.orchestrator.watchdog.look()
+        await self._quiet()
+
     async def wish(self, order_id: str, wish: Message) -> None:
         """Command an order as a person would."""
-        cause = Cause(request_id=ids.derive(order_id, "wish", wish.DESCRIPTOR.name))
+        version = (await self.orchestrator.desk.journal.find(order.DECIDER, order_id)).version
+        cause = Cause(request_id=ids.derive(order_id, "wish", wish.DESCRIPTOR.name, str(version)))
         await self.orchestrator.desk.journal.order(order_id, wish, cause)
 
     async def hold(self, order_id: str, gate: Gate.ValueType, span: timedelta) -> None:
@@ -248,7 +282,11 @@ class World:
             found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
             if found is None or found.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ASSIGNED}:
                 continue
-            waiting = [s for s in found.stops if (load_id, s.stop_id) not in self._told]
+            waiting = [
+                s
+                for s in found.stops
+                if (load_id, s.stop_id) not in self._told and s.state != StopState.STOP_STATE_CANCELLED
+            ]
             if waiting:
                 self._told.add((load_id, waiting[0].stop_id))
                 await self._visit(found, waiting[0])
@@ -295,6 +333,13 @@ class World:
                 if stop.kind == StopKind.STOP_KIND_DELIVERY:
                     await self._prove(found, stop)
 
+    def _there(self, stop: Stop, task: StopTask) -> int:
+        return int(task.expected.value) - (0 if stop.disposition_id else self.missing.get(task.order_id, 0))
+
+    def _refuses(self, stop: Stop, order_id: str) -> int:
+        """Return the pieces that are refused at a stop: never where goods come back or are brought once more."""
+        return 0 if stop.disposition_id else self.refused.get(order_id, 0)
+
     async def _prove(self, found: Load, stop: Stop) -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
@@ -315,10 +360,10 @@ class World:
                 PodLine(
                     order_id=task.order_id,
                     line_id=task.line_id,
-                    delivered=task.expected,
-                    accepted=pieces(int(task.expected.value) - self.refused.get(task.order_id, 0)),
-                    rejected=pieces(self.refused.get(task.order_id, 0)),
-                    reason="DAMAGED" if self.refused.get(task.order_id, 0) else "",
+                    delivered=pieces(self._there(stop, task)),
+                    accepted=pieces(self._there(stop, task) - self._refuses(stop, task.order_id)),
+                    rejected=pieces(self._refuses(stop, task.order_id)),
+                    reason="DAMAGED" if self._refuses(stop, task.order_id) else "",
                 )
                 for task in stop.tasks
             ],

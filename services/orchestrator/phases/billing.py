@@ -6,21 +6,26 @@ from datetime import datetime, timedelta
 
 from gladhand.enums import short_name
 from logistics.invoice.v1 import GateCheck, GateCheckKind, GateResult, InvoiceState
+from logistics.order.v1 import OrderType
 from services.orchestrator.phases.steps import (
     ApproveInvoice,
     BeginPosting,
+    CloseOrder,
     DraftInvoice,
     OpenInvoice,
     PostDelivery,
     PostInvoice,
+    ReceiveReturn,
     RecordInvoice,
     ReleaseBilling,
     ReleaseInvoice,
     Situation,
     Step,
+    VoidInvoice,
     Wait,
     once,
 )
+from services.orchestrator.quantities import is_zero
 
 
 def gate(s: Situation) -> Step:
@@ -55,13 +60,18 @@ def policy_checks(s: Situation) -> tuple[GateCheck, ...]:
 
 def billing_step(s: Situation) -> Step:
     """Return what an order needs next once the gate is open."""
+    nothing_left = all(is_zero(line.quantities.accepted) for line in s.order.lines) and not s.order.invoice_ids
+    if nothing_left:
+        open_ = s.invoice is not None and s.invoice.state != InvoiceState.INVOICE_STATE_VOIDED
+        return VoidInvoice() if open_ else CloseOrder("everything was asked back before it was billed")
     if s.invoice is None:
         return OpenInvoice()
     state = s.invoice.state
     if state in {InvoiceState.INVOICE_STATE_NOT_READY, InvoiceState.INVOICE_STATE_BLOCKED}:
         return ReleaseInvoice()
     if state == InvoiceState.INVOICE_STATE_READY:
-        return once(s, PostDelivery()) or DraftInvoice()
+        goods = ReceiveReturn() if s.order.order_type == OrderType.ORDER_TYPE_RETURN else PostDelivery()
+        return once(s, goods) or DraftInvoice()
     if state == InvoiceState.INVOICE_STATE_DRAFT:
         return ApproveInvoice()
     if state in {InvoiceState.INVOICE_STATE_APPROVED, InvoiceState.INVOICE_STATE_POST_FAILED}:

@@ -27,6 +27,9 @@ from logistics.invoice.v1 import (
 from logistics.invoice.v1 import (
     ReleaseInvoice as ReleaseInvoiceWish,
 )
+from logistics.invoice.v1 import (
+    VoidInvoice as VoidInvoiceWish,
+)
 from logistics.order.v1 import (
     CloseOrder as CloseOrderWish,
 )
@@ -42,6 +45,7 @@ from services.orchestrator.billing import (
     drafted_invoice,
     invoice_id_of,
     invoiced_lines,
+    posting_key,
     posting_latch,
 )
 from services.orchestrator.deciders import fulfilment
@@ -49,12 +53,16 @@ from services.orchestrator.exceptions import exception_id_of
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.billing import policy_checks
 from services.orchestrator.phases.steps import (
+    AddCharge,
+    AdvanceCredit,
+    ApproveClaim,
     ApproveInvoice,
     Begin,
     BeginPosting,
     CloseOrder,
     ConcludeValidation,
     ConfirmCancel,
+    Dispose,
     DraftInvoice,
     Finish,
     GoOn,
@@ -65,9 +73,12 @@ from services.orchestrator.phases.steps import (
     ReleaseBilling,
     ReleaseInvoice,
     Situation,
+    TakeIn,
+    VoidInvoice,
 )
 from services.orchestrator.policies import label_of
-from services.orchestrator.processes.outside import posting_key
+from services.orchestrator.processes.crediting import CreditDuplicate, CreditMemos
+from services.orchestrator.processes.endings import Endings
 
 
 class Duplicate(Exception):
@@ -84,6 +95,8 @@ class InsideSteps:
     def __init__(self, journal: Journal, bus: Bus) -> None:
         self._journal = journal
         self._bus = bus
+        self._endings = Endings(journal)
+        self._credits = CreditMemos(journal, bus)
 
     async def perform(self, step: Inside, s: Situation, cause: Cause, pod_ids: tuple[str, ...]) -> None:
         """Perform one step on the order of a situation."""
@@ -94,8 +107,15 @@ class InsideSteps:
                 await self._order(step, s, cause)
             case ReleaseBilling():
                 await self._gate(s, cause)
-            case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting():
+            case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting() | VoidInvoice():
                 await self._invoice(step, s, cause, pod_ids)
+            case Dispose() | AddCharge() | TakeIn() | ApproveClaim():
+                await self._endings.perform(step, s, cause, pod_ids)
+            case AdvanceCredit():
+                try:
+                    await self._credits.advance(step, s, cause)
+                except CreditDuplicate as duplicate:
+                    raise Duplicate(str(duplicate)) from duplicate
 
     async def _process(self, step: Begin | GoOn | Finish, s: Situation, cause: Cause) -> None:
         order_id = s.order.order_id
@@ -150,13 +170,20 @@ class InsideSteps:
 
     async def _invoice(
         self,
-        step: OpenInvoice | ReleaseInvoice | DraftInvoice | ApproveInvoice | BeginPosting,
+        step: OpenInvoice | ReleaseInvoice | DraftInvoice | ApproveInvoice | BeginPosting | VoidInvoice,
         s: Situation,
         cause: Cause,
         pod_ids: tuple[str, ...],
     ) -> None:
         invoice_id = invoice_id_of(s.order.order_id)
-        wish: OpenInvoiceWish | ReleaseInvoiceWish | DraftInvoiceWish | ApproveInvoiceWish | BeginPostingWish
+        wish: (
+            OpenInvoiceWish
+            | ReleaseInvoiceWish
+            | DraftInvoiceWish
+            | ApproveInvoiceWish
+            | BeginPostingWish
+            | VoidInvoiceWish
+        )
         match step:
             case OpenInvoice():
                 wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
@@ -169,6 +196,8 @@ class InsideSteps:
             case BeginPosting():
                 await self._claim(s, invoice_id)
                 wish = BeginPostingWish(posting_key=posting_key(invoice_id))
+            case VoidInvoice():
+                wish = VoidInvoiceWish(reason="everything was asked back before it was posted")
         await self._journal.invoice(invoice_id, wish, cause)
 
     async def _claim(self, s: Situation, invoice_id: str) -> None:

@@ -10,14 +10,15 @@ from gladhand.security.principal import Party
 from logistics.exception.v1 import ExceptionKind
 from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
 from logistics.order.v1 import CheckResult
-from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery
-from logistics.type.v1 import Classifier
+from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodLine, PodState, ProofOfDelivery
+from logistics.type.v1 import Classifier, Quantity
 from services.orchestrator.deciders import load, pod
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.parties import carried_by
 from services.orchestrator.pod_checks import check_pod
 from services.orchestrator.policies import Policies
+from services.orchestrator.quantities import ZERO, decimal_of, difference, is_zero, quantity_of, total
 from services.orchestrator.riding import stop_of
 
 
@@ -99,6 +100,19 @@ class Proofs:
             reason=",".join(reasons)[:200],
         )
         await self._journal.load(found.load_id, wish, cause.step("complete"))
+        too_many = overage(stop, proof)
+        if too_many:
+            await open_exception(
+                self._journal,
+                ExceptionKind.EXCEPTION_KIND_OVERAGE,
+                f"More was set down than the load was to bring: {too_many}. Fetch it, or let the ERP sell it.",
+                cause.step("overage"),
+                subject_id=proof.pod_id,
+                order_id=proof.lines[0].order_id,
+                load_id=found.load_id,
+                stop_id=stop.stop_id,
+                evidence=(proof.pod_id,),
+            )
 
     async def _report(self, found: Load, proof: ProofOfDelivery, cause: Cause) -> None:
         failed = failed_checks(proof)
@@ -125,6 +139,24 @@ def reason_of(check: PodCheck) -> str:
     return "POD_LINES_DO_NOT_ADD_UP" if check.kind == PodCheckKind.POD_CHECK_KIND_LINES_ADD_UP else "POD_INVALID"
 
 
+def expected_part(line: PodLine, expected: Quantity) -> tuple[Quantity, Quantity]:
+    """Return what counts as accepted and as rejected; what is beyond the expected quantity counts as neither."""
+    kept = min(decimal_of(line.accepted), decimal_of(expected))
+    back = min(decimal_of(line.rejected), difference(decimal_of(expected), kept))
+    return quantity_of(kept, expected.unit_code), quantity_of(back, expected.unit_code)
+
+
+def overage(stop: Stop, proof: ProofOfDelivery) -> str:
+    """Return what a proof shows beyond what was expected at its stop, in words; empty where nothing."""
+    expected = {(task.order_id, task.line_id): decimal_of(task.expected) for task in stop.tasks}
+    found = []
+    for line in proof.lines:
+        more = difference(decimal_of(line.delivered), expected.get((line.order_id, line.line_id), ZERO))
+        if more > ZERO:
+            found.append(f"{more:f} of line {line.line_id}")
+    return ", ".join(found)
+
+
 def _outcomes(stop: Stop, proof: ProofOfDelivery) -> list[StopTask]:
     """Return the tasks of a stop with what the proof says became of them."""
     lines = {(line.order_id, line.line_id): line for line in proof.lines}
@@ -134,8 +166,10 @@ def _outcomes(stop: Stop, proof: ProofOfDelivery) -> list[StopTask]:
         done = StopTask()
         done.CopyFrom(task)
         if line is not None:
-            done.actual.CopyFrom(line.delivered)
-            done.accepted.CopyFrom(line.accepted)
-            done.rejected.CopyFrom(line.rejected)
+            kept, back = expected_part(line, task.expected)
+            done.accepted.CopyFrom(kept)
+            done.rejected.CopyFrom(back)
+            done.actual.CopyFrom(quantity_of(total((decimal_of(kept), decimal_of(back))), task.expected.unit_code))
+            done.reason = "" if is_zero(back) else line.reason
         tasks.append(done)
     return tasks

@@ -6,7 +6,9 @@ Every command is idempotent by business key, so an event may come any number of 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC
+from typing import TypeAlias
 
 from gladhand import ids
 from gladhand.bus.port import Delivery
@@ -16,16 +18,21 @@ from logistics.exception.v1 import ExceptionKind
 from logistics.load.v1 import Load, LoadEvent, Stop, StopKind, StopTask
 from logistics.order.v1 import (
     LineMovement,
+    OrderCancelReversed,
     OrderState,
     PlanOrder,
     RecordOrderDelivery,
     RecordOrderDispatch,
     RecordOrderPickup,
+    RecordOrderReturn,
+    UnlayDisposition,
     UnplanOrder,
 )
 from services.orchestrator.deciders import load, order
 from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.processes.returning import came_back, fallen_off
+from services.orchestrator.quantities import is_zero
 from services.orchestrator.riding import delivery_stops, lines_on, orders_on, stop_of, tasks_by_order
 
 log = logging.getLogger(__name__)
@@ -36,11 +43,25 @@ FILTERS = tuple(
 )
 
 
+Wish: TypeAlias = (
+    PlanOrder
+    | UnplanOrder
+    | RecordOrderDispatch
+    | RecordOrderPickup
+    | RecordOrderDelivery
+    | RecordOrderReturn
+    | UnlayDisposition
+)
+"""What the event of a load asks of an order."""
+
+
 class LoadRipple:
     """Hands the events of loads on to their orders."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, on_left: Callable[[str, str], Awaitable[object]] | None = None) -> None:
+        """`on_left` is told an order whose stops a load lost, and the event behind it."""
         self._journal = journal
+        self._on_left = on_left or _nobody
 
     async def handle(self, delivery: Delivery) -> None:
         """Hand on one load event. Raises what the log raises."""
@@ -85,6 +106,8 @@ class LoadRipple:
         if stop.kind == StopKind.STOP_KIND_DELIVERY:
             await self._proof_missing(stop, found, event)
             return
+        if stop.disposition_id:
+            return
         for order_id, tasks in tasks_by_order(stop).items():
             await self._tell(order_id, _pickup(found.load_id, stop.stop_id, tasks), event)
 
@@ -93,6 +116,9 @@ class LoadRipple:
             return
         reason = event.stop_completed.reason
         for order_id, tasks in tasks_by_order(stop).items():
+            if stop.returns:
+                await self._tell(order_id, came_back(found.load_id, stop, tasks, event.stop_completed.pod_id), event)
+                continue
             await self._pickup_first(order_id, found, event)
             wish = RecordOrderDelivery(
                 load_id=found.load_id,
@@ -135,10 +161,15 @@ class LoadRipple:
     async def _unplanned(self, found: Load, event: LoadEvent) -> None:
         riding = set() if event.WhichOneof("body") == "cancelled" else set(orders_on(found))
         reason = event.cancelled.reason or event.replanned.reason
-        for order_id in sorted(set(found.order_ids) - riding):
+        for order_id in sorted(set(found.order_ids)):
             state = (await self._journal.find(order.DECIDER, order_id)).state.order
-            if state is not None and found.load_id in state.load_ids:
+            if state is None or found.load_id not in state.load_ids:
+                continue
+            for wish in fallen_off(state, found, reason):
+                await self._tell(order_id, wish, event, wish.disposition_id)
+            if order_id not in riding:
                 await self._tell(order_id, UnplanOrder(load_id=found.load_id, reason=reason), event)
+                await self._on_left(order_id, event.event_id)
 
     def _cause(self, event: LoadEvent, *step: str) -> Cause:
         return Cause(
@@ -151,7 +182,7 @@ class LoadRipple:
     async def _tell(
         self,
         order_id: str,
-        wish: PlanOrder | UnplanOrder | RecordOrderDispatch | RecordOrderPickup | RecordOrderDelivery,
+        wish: Wish,
         event: LoadEvent,
         step: str = "",
     ) -> None:
@@ -161,6 +192,7 @@ class LoadRipple:
             if outcome.event is not None and outcome.event.WhichOneof("body") == "cancel_reversed":
                 # The fact came before the cancelling: that is taken back first, then the fact is recorded.
                 await self._journal.order(order_id, wish, cause.step("after reversal"))
+                await self._overtaken(order_id, outcome.event.cancel_reversed, event, cause)
         except Rejected as refusal:
             log.warning("order %s refused %s: %s", order_id, wish.DESCRIPTOR.name, refusal.message)
             if isinstance(wish, UnplanOrder):
@@ -177,6 +209,25 @@ class LoadRipple:
                 evidence=(event.event_id,),
             )
 
+    async def _overtaken(self, order_id: str, reversal: OrderCancelReversed, event: LoadEvent, cause: Cause) -> None:
+        """Tell people of a cancelling that the road had overtaken (domain reference 3.1, the race)."""
+        back = " They travel back." if reversal.turns_back else ""
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_SEQUENCE_CONFLICT,
+            f"The cancelling came too late: {reversal.reason}.{back} Tell whoever cancelled it.",
+            cause,
+            subject_id=order_id,
+            detail="cancel_reversed",
+            order_id=order_id,
+            load_id=event.load_id,
+            evidence=(event.event_id,),
+        )
+
+
+async def _nobody(_order_id: str, _event_id: str) -> None:
+    pass
+
 
 def _pickup(load_id: str, stop_id: str, tasks: list[StopTask]) -> RecordOrderPickup:
     lines = [
@@ -188,5 +239,9 @@ def _pickup(load_id: str, stop_id: str, tasks: list[StopTask]) -> RecordOrderPic
 
 def _delivered(task: StopTask, reason: str) -> LineMovement:
     return LineMovement(
-        line_id=task.line_id, quantity=task.actual, accepted=task.accepted, rejected=task.rejected, reason=reason
+        line_id=task.line_id,
+        quantity=task.actual,
+        accepted=task.accepted,
+        rejected=task.rejected,
+        reason=(task.reason or reason) if not is_zero(task.rejected) else "",
     )

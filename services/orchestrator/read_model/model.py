@@ -16,7 +16,7 @@ from gladhand.errors import Unavailable
 from gladhand.security.principal import Party
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import Excursion, Hold
-from logistics.invoice.v1 import Invoice
+from logistics.invoice.v1 import Invoice, Payable
 from logistics.load.v1 import Load
 from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
@@ -24,7 +24,16 @@ from services.orchestrator.read_model import queries
 from services.orchestrator.read_model.arrivals import Arrivals
 from services.orchestrator.read_model.database import Database
 from services.orchestrator.read_model.paging import Key, Page, digest_of, key_of, page_limit, token_of
-from services.orchestrator.read_model.schema import TABLES, exceptions, excursions, holds, invoices, loads, orders
+from services.orchestrator.read_model.schema import (
+    TABLES,
+    exceptions,
+    excursions,
+    holds,
+    invoices,
+    loads,
+    orders,
+    payables,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -84,6 +93,12 @@ class ReadModel:
     async def invoice(self, invoice_id: str, at_least_version: int = 0) -> Invoice | None:
         """Return an invoice; see `order`."""
         return await self._one("invoice", invoice_id, at_least_version, Invoice)
+
+    async def payable(
+        self, payable_id: str, at_least_version: int = 0, *, party: Party | None = None
+    ) -> Payable | None:
+        """Return a carrier's invoice; see `order`."""
+        return await self._one("payable", payable_id, at_least_version, Payable, queries.payables_of_party(party))
 
     async def exception(self, exception_id: str, at_least_version: int = 0) -> LogisticsException | None:
         """Return an exception; see `order`."""
@@ -154,6 +169,33 @@ class ReadModel:
         conditions = queries.hold_filters(order_id, active_only=active_only)
         asked = {"order_id": order_id, "active_only": active_only}
         return await self._page(holds, conditions, asked, page_size, page_token, Hold)
+
+    async def payables(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[int] = (),
+        load_id: str = "",
+        party: Party | None = None,
+    ) -> Page[Payable]:
+        """Return a page of carriers' invoices; see `orders`."""
+        wanted = sorted(set(states))
+        conditions = [*queries.payables_of_party(party), *queries.of_load(payables, wanted, load_id)]
+        asked = {"states": wanted, "load_id": load_id, "party": str(party or "")}
+        return await self._page(payables, conditions, asked, page_size, page_token, Payable)
+
+    async def payables_of_load(self, load_id: str) -> list[str]:
+        """Return ids of carriers' invoices for a load, oldest first; at most 200."""
+        return await self._ids(queries.payables_of_load(load_id, 200)) if load_id else []
+
+    async def payables_without_load(self, limit: int) -> list[str]:
+        """Return ids of carriers' invoices whose load is not known yet, oldest first."""
+        return await self._ids(queries.payables_of_load("", limit))
+
+    async def loads_by_reference(self, value: str) -> list[str]:
+        """Return ids of loads that carry a reference, or an order that does; at most 20."""
+        return await self._ids(queries.loads_by_reference(value, 20))
 
     async def excursion(self, excursion_id: str, at_least_version: int = 0) -> Excursion | None:
         """Return an excursion; see `order`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import Excursion, Hold
-from logistics.invoice.v1 import Invoice
+from logistics.invoice.v1 import Invoice, Payable
 from logistics.load.v1 import Load, LoadState
 from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
@@ -122,6 +122,7 @@ def _load(state: Any) -> _Shown:
             "carrier_scac": index_text(carrier_of(load)),
         },
         {
+            "load_references": _references(load.references),
             "load_orders": _orders(riding),
             "load_stops": [{"stop_id": index_text(stop.stop_id)} for stop in load.stops],
         },
@@ -148,6 +149,12 @@ def _invoice(state: Any) -> _Shown:
     invoice: Invoice = _present(state.invoice, "invoice")
     parts = {"invoice_references": _references(invoice.references)}
     return _Shown(invoice.state, invoice.SerializeToString(), {"order_id": index_text(invoice.order_id)}, parts)
+
+
+def _payable(state: Any) -> _Shown:
+    payable: Payable = _present(state.payable, "carrier's invoice")
+    columns = {"load_id": index_text(payable.load_id), "carrier_scac": index_text(payable.carrier_scac)}
+    return _Shown(payable.state, payable.SerializeToString(), columns)
 
 
 def _exception(state: Any) -> _Shown:
@@ -186,6 +193,7 @@ _SHOWN: Mapping[str, Callable[[Any], _Shown]] = {
     "load": _load,
     "pod": _pod,
     "invoice": _invoice,
+    "payable": _payable,
     "exception": _exception,
     "hold": _hold,
     "fulfilment": _fulfilment,

@@ -12,10 +12,10 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
-STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS")
+STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS", "PAYABLES")
 """The streams that the model is built from."""
 
 metadata = MetaData()
@@ -55,6 +55,7 @@ orders = _aggregate("orders")
 loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"), _text("carrier_scac"))
 pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
+payables = _aggregate("payables", _text("load_id"), _text("carrier_scac"))
 exceptions = _aggregate("exceptions", _text("order_id"), _text("load_id"), _text("invoice_id"))
 holds = _aggregate("holds", _text("order_id"), _text("load_id"))
 excursions = _aggregate("excursions", _text("order_id"), _text("load_id"))
@@ -69,6 +70,7 @@ waves = _aggregate("waves")
 order_references = _references("order_references")
 order_parties = _part("order_parties", _text("system", key=True), _text("value", key=True))
 invoice_references = _references("invoice_references")
+load_references = _references("load_references")
 load_orders = _part("load_orders", _text("order_id", key=True))
 load_stops = _part("load_stops", _text("stop_id", key=True))
 pod_orders = _part("pod_orders", _text("order_id", key=True))
@@ -90,6 +92,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "load": loads,
     "pod": pods,
     "invoice": invoices,
+    "payable": payables,
     "exception": exceptions,
     "hold": holds,
     "fulfilment": fulfilments,
@@ -100,20 +103,20 @@ TABLES: Final[Mapping[str, Table]] = {
 
 PARTS: Final[Mapping[str, tuple[Table, ...]]] = {
     "order": (order_references, order_parties),
-    "load": (load_orders, load_stops),
+    "load": (load_references, load_orders, load_stops),
     "pod": (pod_orders,),
     "invoice": (invoice_references,),
     "wave": (wave_orders,),
 }
 
-for _table in (orders, loads, invoices, exceptions, holds, excursions):
+for _table in (orders, loads, invoices, payables, exceptions, holds, excursions):
     Index(f"{_table.name}_by_creation", _table.c.created_us, _table.c.id)
     Index(f"{_table.name}_by_state", _table.c.state, _table.c.created_us, _table.c.id)
 for _table in (invoices, exceptions, holds, excursions):
     Index(f"{_table.name}_by_order", _table.c.order_id, _table.c.created_us, _table.c.id)
 for _table in (orders, loads):
     Index(f"{_table.name}_by_change", _table.c.state, _table.c.updated_us)
-for _table in (order_references, invoice_references):
+for _table in (order_references, invoice_references, load_references):
     Index(f"{_table.name}_by_value", _table.c.value)
 for _table in (load_orders, pod_orders, wave_orders):
     Index(f"{_table.name}_by_order", _table.c.order_id)
@@ -121,6 +124,7 @@ Index("orders_by_region", orders.c.region, orders.c.state, orders.c.created_us, 
 Index("order_parties_by_party", order_parties.c.system, order_parties.c.value)
 Index("loads_by_carrier", loads.c.carrier_scac, loads.c.created_us, loads.c.id)
 Index("loads_by_vehicle", loads.c.vehicle_id, loads.c.created_us, loads.c.id)
+Index("payables_by_load", payables.c.load_id, payables.c.created_us, payables.c.id)
 Index("load_stops_by_stop", load_stops.c.stop_id)
 Index("pods_by_load", pods.c.load_id)
 Index("fulfilments_by_end", fulfilments.c.finished, fulfilments.c.parked)

@@ -16,6 +16,7 @@ from services.orchestrator.policies import Policies
 from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.resolutions import Resolutions
@@ -34,6 +35,7 @@ class Desk:
     proofs: Proofs
     holds: HoldRipple
     resolutions: Resolutions
+    payables: PayableDriver
     clock: Clock
     cold_chain: ColdChain
     policies: Policies

@@ -65,6 +65,10 @@ def _applied(state: State, invoice: Invoice, event: InvoiceEvent, name: str) -> 
         case "posted":
             _post(invoice, event.posted)
             return replace(state, erp_invoice=event.posted.erp_invoice)
+        case "credited":
+            invoice.credit_invoice_ids.append(event.credited.credit_invoice_id)
+            invoice.credited_lines.extend(event.credited.lines)
+            return state
         case _:
             return state
 

@@ -27,6 +27,7 @@ from logistics.invoice.v1 import (
     InvoiceVoided,
 )
 from services.orchestrator.deciders.invoice.amounts import nanos_of
+from services.orchestrator.deciders.invoice.crediting import credit
 from services.orchestrator.deciders.invoice.state import State, name_of
 from services.orchestrator.deciders.refusal import no_way, refused, violated
 from services.orchestrator.quantities import ZERO, decimal_of
@@ -38,6 +39,7 @@ _DRAFTABLE = frozenset(
         InvoiceState.INVOICE_STATE_READY,
         InvoiceState.INVOICE_STATE_DRAFT,
         InvoiceState.INVOICE_STATE_IN_REVIEW,
+        InvoiceState.INVOICE_STATE_APPROVED,
         InvoiceState.INVOICE_STATE_POST_FAILED,
     }
 )
@@ -56,7 +58,9 @@ _NEEDED: Mapping[int, ErrorReason.ValueType] = {
     GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED: ErrorReason.ERROR_REASON_POD_MISSING,
     GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD: ErrorReason.ERROR_REASON_HOLD_BLOCKS,
 }
-_SET_BY_US = ("state", "checks", "version", "create_time", "update_time", "post_time")
+_SET_BY_US = (
+    "state", "checks", "version", "create_time", "update_time", "post_time", "credit_invoice_ids", "credited_lines",
+)  # fmt: skip
 _HALF_CENT = 5_000_000
 
 
@@ -273,4 +277,5 @@ _WISHES: Mapping[str, Callable[[State, Invoice, InvoiceCommand], Message | None]
     "record_posting": _record_posting,
     "record_failure": _record_failure,
     "void": _void,
+    "credit": credit,
 }

@@ -256,6 +256,14 @@ def _with_holds(state: State, load: Load, holds: Mapping[str, frozenset[Gate.Val
     return replace(state, holds=holds)
 
 
+def _appointment_set(state: State, load: Load, event: LoadEvent) -> State:
+    told = event.appointment_set
+    for stop in load.stops:
+        if stop.stop_id == told.stop_id:
+            stop.appointment.CopyFrom(told.appointment)
+    return state
+
+
 def _same(state: State, _load: Load, _event: LoadEvent) -> State:
     return state
 
@@ -307,4 +315,5 @@ _AFTER: Mapping[str, Callable[[State, Load, LoadEvent], State]] = {
     "eta_changed": _eta_changed,
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
+    "appointment_set": _appointment_set,
 }

@@ -20,6 +20,7 @@ from logistics.order.v1 import (
     OrderInvoiced,
     OrderReviewOpened,
     OrderState,
+    OrderType,
 )
 from services.orchestrator.deciders.order import cold_chain
 from services.orchestrator.deciders.order.riding import open_stops
@@ -45,6 +46,8 @@ _BILLED = frozenset(
     }
 )
 _BILLABLE = frozenset({OrderState.ORDER_STATE_BILLABLE, OrderState.ORDER_STATE_PARTIALLY_INVOICED})
+UNBILLED = frozenset({OrderType.ORDER_TYPE_REPLENISHMENT, OrderType.ORDER_TYPE_TRANSFER})
+"""Orders of goods that stay our own: nobody is billed."""
 _PROOF_REVIEWS = frozenset({"POD_MISSING", "POD_INVALID"})
 _WAIVABLE = frozenset(
     {
@@ -130,10 +133,18 @@ def close(state: State, command: OrderCommand) -> Message | None:
     holds = held_at(state, Gate.GATE_BILLING)
     if holds:
         raise _held(order, holds)
-    if order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW:
-        if any(decimal_of(line.quantities.accepted) for line in order.lines):
+    kept = any(decimal_of(line.quantities.accepted) for line in order.lines)
+    if order.state in _GATED:
+        if kept and order.order_type not in UNBILLED:
             raise barred(order, "closing", "something was accepted: release it for billing")
+        if kept or order.state == OrderState.ORDER_STATE_DELIVERED:
+            for check in (_stops_terminal(state, order), _pod_verified(state, order)):
+                if check.result == GateResult.GATE_RESULT_FAIL:
+                    raise _shut(state, check)
         _check_review(state, order, {})
+    elif order.state == OrderState.ORDER_STATE_BILLABLE:
+        if kept or state.invoices:
+            raise barred(order, "closing", "bill what was accepted")
     elif order.state != OrderState.ORDER_STATE_INVOICED:
         raise barred(order, "closing", "bill it first, or cancel it")
     return OrderClosed(reason=wish.reason)
@@ -191,8 +202,9 @@ def _settled(check: GateCheck, brought: dict[int, GateCheck]) -> GateCheck:
 
 def _stops_terminal(state: State, order: Order) -> GateCheck:
     kind = GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL
-    missing = [] if state.remainder else open_stops(state)
-    if missing or not (state.remainder or rides_whole(state, order)):
+    given_up = bool(state.remainder) or order.turned_back
+    missing = [] if given_up else open_stops(state)
+    if missing or not (given_up or rides_whole(state, order)):
         return _fail(kind, f"delivery stops are not done: {', '.join(missing) or 'lines without a load'}", missing)
     return _pass(kind)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import GateCheck
-from logistics.order.v1 import LineMovement, Order, OrderState, ValidationCheck
+from logistics.order.v1 import LineMovement, LineQuantity, Order, OrderState, ValidationCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,14 @@ class State:
     """The checks with which the billing gate opened; empty before."""
     invoices: Mapping[str, tuple[LineMovement, ...]] = field(default_factory=dict)
     """What stands on each posted invoice, by invoice_id."""
+    credits: Mapping[str, tuple[LineQuantity, ...]] = field(default_factory=dict)
+    """What each posted credit memo takes back, by its invoice_id."""
+    taken_in: Mapping[str, tuple[LineQuantity, ...]] = field(default_factory=dict)
+    """What was asked back before the invoice was posted, by claim_id."""
+    reduced: tuple[LineQuantity, ...] = ()
+    """What is no longer wanted of lines on the road; totals."""
+    refused_contents: Mapping[str, str] = field(default_factory=dict)
+    """Why each change that came too late was refused, by SHA-256 of its content."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

@@ -39,6 +39,7 @@ class InvoiceCommand(_message.Message):
     RECORD_POSTING_FIELD_NUMBER: _builtins.int
     RECORD_FAILURE_FIELD_NUMBER: _builtins.int
     VOID_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice that is to change. Always set."""
     @_builtins.property
@@ -81,6 +82,10 @@ class InvoiceCommand(_message.Message):
     def void(self) -> Global___VoidInvoice:
         """Give it up before posting."""
 
+    @_builtins.property
+    def credit(self) -> Global___CreditInvoice:
+        """Record that a posted credit memo corrects it."""
+
     def __init__(
         self,
         *,
@@ -95,12 +100,13 @@ class InvoiceCommand(_message.Message):
         record_posting: Global___RecordPosting | None = ...,
         record_failure: Global___RecordPostingFailure | None = ...,
         void: Global___VoidInvoice | None = ...,
+        credit: Global___CreditInvoice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void", "credit"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -345,3 +351,31 @@ class VoidInvoice(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VoidInvoice: _TypeAlias = VoidInvoice  # noqa: Y015
+
+@_typing.final
+class CreditInvoice(_message.Message):
+    """Record that a posted credit memo corrects it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    credit_invoice_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """What it takes back, by line of this invoice."""
+
+    def __init__(
+        self,
+        *,
+        credit_invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditInvoice: _TypeAlias = CreditInvoice  # noqa: Y015

@@ -467,16 +467,22 @@ class InvoiceCredited(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     credit_invoice_id: _builtins.str
     """The credit memo."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """What it takes back, by line of this invoice."""
+
     def __init__(
         self,
         *,
         credit_invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "lines", b"lines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -140,6 +140,66 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.DecideDisposition = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+                _registered_method=True)
+        self.ClaimGoods = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+                _registered_method=True)
+        self.ApproveCredit = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+                _registered_method=True)
+        self.RecordCarrierInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+                _registered_method=True)
+        self.GetPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+                _registered_method=True)
+        self.ListPayables = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+                _registered_method=True)
+        self.DisputeCharge = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+                _registered_method=True)
+        self.AnswerDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+                _registered_method=True)
+        self.SettleDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+                _registered_method=True)
+        self.ApprovePayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+                _registered_method=True)
+        self.RejectPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+                _registered_method=True)
+        self.SetAppointment = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
+                _registered_method=True)
         self.GetExcursion = channel.unary_unary(
                 '/logistics.orchestrator.v1.OrchestratorService/GetExcursion',
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.SerializeToString,
@@ -169,7 +229,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AmendOrder(self, request, context):
-        """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned.
+        """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -308,6 +368,90 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DecideDisposition(self, request, context):
+        """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimGoods(self, request, context):
+        """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCredit(self, request, context):
+        """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCarrierInvoice(self, request, context):
+        """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayable(self, request, context):
+        """Read one carrier's invoice with its audit and disputes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayables(self, request, context):
+        """List carriers' invoices, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisputeCharge(self, request, context):
+        """Dispute a charge of a carrier's invoice before it is posted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerDispute(self, request, context):
+        """Record what the carrier answers to a dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleDispute(self, request, context):
+        """Record what was agreed about a disputed charge; once all are settled the invoice is approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApprovePayable(self, request, context):
+        """Let a carrier's invoice be posted although the audit found a variance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectPayable(self, request, context):
+        """Refuse to pay a carrier's invoice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAppointment(self, request, context):
+        """Record what a dock says about an appointment at a stop.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExcursion(self, request, context):
         """Reads one excursion with its figures and curve.
         """
@@ -436,6 +580,66 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.GetHistory,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'DecideDisposition': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideDisposition,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.SerializeToString,
+            ),
+            'ClaimGoods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimGoods,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.SerializeToString,
+            ),
+            'ApproveCredit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCredit,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.SerializeToString,
+            ),
+            'RecordCarrierInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCarrierInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.SerializeToString,
+            ),
+            'GetPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.SerializeToString,
+            ),
+            'ListPayables': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayables,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.SerializeToString,
+            ),
+            'DisputeCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisputeCharge,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.SerializeToString,
+            ),
+            'AnswerDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.SerializeToString,
+            ),
+            'SettleDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.SerializeToString,
+            ),
+            'ApprovePayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApprovePayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.SerializeToString,
+            ),
+            'RejectPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.SerializeToString,
+            ),
+            'SetAppointment': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAppointment,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.SerializeToString,
             ),
             'GetExcursion': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExcursion,
@@ -1021,6 +1225,330 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/GetHistory',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideDisposition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimGoods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCredit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCarrierInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayables(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisputeCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApprovePayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAppointment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -111,6 +111,14 @@ export declare type InvoiceCommand = Message<"logistics.invoice.v1.InvoiceComman
      */
     value: VoidInvoice;
     case: "void";
+  } | {
+    /**
+     * Record that a posted credit memo corrects it.
+     *
+     * @generated from field: logistics.invoice.v1.CreditInvoice credit = 109;
+     */
+    value: CreditInvoice;
+    case: "credit";
   } | { case: undefined; value?: undefined };
 };
 
@@ -341,4 +349,31 @@ export declare type VoidInvoice = Message<"logistics.invoice.v1.VoidInvoice"> & 
  * Use `create(VoidInvoiceSchema)` to create a new message.
  */
 export declare const VoidInvoiceSchema: GenMessage<VoidInvoice>;
+
+/**
+ * Record that a posted credit memo corrects it.
+ *
+ * @generated from message logistics.invoice.v1.CreditInvoice
+ */
+export declare type CreditInvoice = Message<"logistics.invoice.v1.CreditInvoice"> & {
+  /**
+   * The credit memo.
+   *
+   * @generated from field: string credit_invoice_id = 1;
+   */
+  creditInvoiceId: string;
+
+  /**
+   * What it takes back, by line of this invoice.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 2;
+   */
+  lines: InvoiceLine[];
+};
+
+/**
+ * Describes the message logistics.invoice.v1.CreditInvoice.
+ * Use `create(CreditInvoiceSchema)` to create a new message.
+ */
+export declare const CreditInvoiceSchema: GenMessage<CreditInvoice>;
 

@@ -508,6 +508,13 @@ export declare type InvoiceCredited = Message<"logistics.invoice.v1.InvoiceCredi
    * @generated from field: string credit_invoice_id = 1;
    */
   creditInvoiceId: string;
+
+  /**
+   * What it takes back, by line of this invoice.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 2;
+   */
+  lines: InvoiceLine[];
 };
 
 /**

@@ -7,7 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { Assignment, Load, LoadState, PlanFigures, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, Load, LoadState, PlanFigures, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
@@ -398,6 +398,14 @@ export declare type LoadEvent = Message<"logistics.load.v1.LoadEvent"> & {
      */
     value: LoadHoldLifted;
     case: "holdLifted";
+  } | {
+    /**
+     * An appointment was asked for, agreed, changed or missed.
+     *
+     * @generated from field: logistics.load.v1.StopAppointmentSet appointment_set = 147;
+     */
+    value: StopAppointmentSet;
+    case: "appointmentSet";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1292,4 +1300,31 @@ export declare type LoadHoldLifted = Message<"logistics.load.v1.LoadHoldLifted">
  * Use `create(LoadHoldLiftedSchema)` to create a new message.
  */
 export declare const LoadHoldLiftedSchema: GenMessage<LoadHoldLifted>;
+
+/**
+ * An appointment was asked for, agreed, changed or missed.
+ *
+ * @generated from message logistics.load.v1.StopAppointmentSet
+ */
+export declare type StopAppointmentSet = Message<"logistics.load.v1.StopAppointmentSet"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.StopAppointmentSet.
+ * Use `create(StopAppointmentSetSchema)` to create a new message.
+ */
+export declare const StopAppointmentSetSchema: GenMessage<StopAppointmentSet>;
 
