@@ -16,11 +16,12 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import escalations, haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes.escalations import Escalations
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
-from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.holds import Blocks, HoldRipple
 from services.orchestrator.processes.inside import InsideSteps
 from services.orchestrator.processes.observations import Observations
 from services.orchestrator.processes.outside import OutsideActions
@@ -29,19 +30,21 @@ from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.ripple import LoadRipple
+from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.processes.watchdog import Watchdog
 from services.orchestrator.read_model import ReadModel
 from services.orchestrator.servicer.desk import Desk
 
 _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+    "gate_check_waived",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
 _WAKES_HAULAGE = ("planned", "hold_lifted")
 """Order events after which a load that waited for the order may be dispatched."""
 
-_WAKES_PLANNING = ("released", "unplanned")
+_WAKES_PLANNING = ("released", "unplanned", "hold_lifted")
 
 _PATIENT = Backoff(first=0.25, factor=2.0, longest=60.0)
 
@@ -79,7 +82,8 @@ def compose(
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
-    holding = HoldRipple(journal, bus)
+    holding = HoldRipple(journal, bus, driver.drive)
+    escalating = Escalations(journal, bus, ports.read_model)
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -88,6 +92,8 @@ def compose(
         planning=planning,
         proofs=Proofs(journal, ports.read_model, policies),
         holds=holding,
+        blocks=Blocks(journal),
+        waivers=Waivers(journal, driver),
         resolutions=resolving,
         clock=clock,
     )
@@ -99,8 +105,10 @@ def compose(
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
+        *_exception_subscriptions(escalating, workers),
     )
-    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)
+    further = (escalating.look_all,)
+    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, further=further)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
 
 
@@ -129,6 +137,14 @@ def _order_subscriptions(
         _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
         _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
         _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),
+    ]
+
+
+def _exception_subscriptions(escalating: Escalations, workers: int) -> list[Subscription]:
+    due = (f"logistics.due.{escalations.TIMER}.>",)
+    return [
+        _subscription("EXCEPTIONS", "escalations", escalations.FILTERS, escalating.handle, workers),
+        _subscription("TIMERS", "exception-due", due, escalating.on_due, workers),
     ]
 
 

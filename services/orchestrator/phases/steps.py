@@ -36,6 +36,12 @@ class Situation:
     invoice: Invoice | None = None
     loads: tuple[Load, ...] = ()
     """The loads on which lines of the order ride or rode."""
+    waived: frozenset[int] = frozenset()
+    """Kinds of the checks of the billing gate that somebody let pass."""
+    held_loads: tuple[str, ...] = ()
+    """Holds of loads and stops that block the billing of the order."""
+    billing_holds: tuple[str, ...] = ()
+    """Those and the order's own."""
     completion_time: datetime | None = None
     """When the newest delivery stop of the order was completed."""
 
@@ -96,6 +102,13 @@ class DraftInvoice:
 @dataclass(frozen=True, slots=True)
 class ApproveInvoice:
     """Let the invoice be posted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReview:
+    """Let a person look at the draft."""
+
+    check: GateCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +217,7 @@ Inside: TypeAlias = (
     | ReleaseInvoice
     | DraftInvoice
     | ApproveInvoice
+    | RequestReview
     | BeginPosting
     | RecordInvoice
     | ConfirmCancel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -49,7 +49,9 @@ class Watchdog:
         *,
         every: timedelta = timedelta(seconds=10),
         patience: timedelta = timedelta(seconds=15),
+        further: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
+        """`further`: what else is looked after in every round, each by itself."""
         self._open_work = open_work
         self._fulfilment = fulfilment
         self._haulage = haulage
@@ -57,6 +59,7 @@ class Watchdog:
         self._clock = clock
         self._every = every
         self._patience = patience
+        self._further = further
         # Most of what stands still only waits for the road: each look goes on where the last one ended.
         self._orders_seen = 0
         self._loads_seen = 0
@@ -87,6 +90,8 @@ class Watchdog:
             await _try("load", load_id, self._haulage.drive(load_id))
         for region in await self._open_work.waiting_regions():
             await _try("region", region, self._planning.wake(region))
+        for look in self._further:
+            await _try("further", "work", look())
 
 
 async def _try(noun: str, name: str, drive: Awaitable[object]) -> None:

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.order.v1 import OrderCommand, OrderEvent
-from services.orchestrator.deciders.order import billing, charging, ending, receiving, riding
+from services.orchestrator.deciders.order import billing, charging, ending, receiving, retracting, riding, waiving
 from services.orchestrator.deciders.order.evolve import evolve
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
 from services.orchestrator.deciders.refusal import violated
@@ -38,6 +38,9 @@ _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "lift_hold": ending.lift_hold,
     "charge": charging.charge,
     "waive_charge": charging.waive,
+    "waive_check": waiving.waive,
+    "retract_pickup": retracting.retract_pickup,
+    "retract_delivery": retracting.retract_delivery,
 }
 
 

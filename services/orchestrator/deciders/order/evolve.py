@@ -203,6 +203,28 @@ def _charge_waived(state: State, order: Order, event: OrderEvent) -> State:
     return state
 
 
+def _gate_check_waived(state: State, _order: Order, event: OrderEvent) -> State:
+    check = event.gate_check_waived.check
+    return replace(state, waivers={**state.waivers, check.kind: check})
+
+
+def _pickup_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.pickup_retracted.load_id, event.pickup_retracted.stop_id)
+    left = {place: lines for place, lines in state.pickups.items() if place != gone}
+    if not left:
+        order.state = OrderState.ORDER_STATE_DISPATCHED
+    return replace(state, pickups=left)
+
+
+def _delivery_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.delivery_retracted.load_id, event.delivery_retracted.stop_id)
+    left = {place: there for place, there in state.deliveries.items() if place != gone}
+    partly = OrderState.ORDER_STATE_PARTIALLY_DELIVERED
+    order.state = partly if left else OrderState.ORDER_STATE_IN_EXECUTION
+    # What was decided about a delivery that never was decides nothing about the next one.
+    return replace(state, deliveries=left, review=None)
+
+
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:
     return state
 
@@ -280,7 +302,12 @@ _TARGETS: Mapping[str, OrderState.ValueType] = {
     "cancelled": OrderState.ORDER_STATE_CANCELLED,
 }
 """Where events lead that lead to one state only."""
-_MOVES = frozenset({"amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled"})
+_MOVES = frozenset(
+    {
+        "amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled", "pickup_retracted",
+        "delivery_retracted",
+    }
+)  # fmt: skip
 """Events after which quantities differ."""
 _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "drafted": _drafted,
@@ -311,4 +338,7 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "eta_changed": _same,
     "charged": _charged,
     "charge_waived": _charge_waived,
+    "gate_check_waived": _gate_check_waived,
+    "pickup_retracted": _pickup_retracted,
+    "delivery_retracted": _delivery_retracted,
 }

@@ -68,6 +68,8 @@ class State:
     """Set once the delivery was reviewed."""
     gate_checks: tuple[GateCheck, ...] = ()
     """The checks with which the billing gate opened; empty before."""
+    waivers: Mapping[int, GateCheck] = field(default_factory=dict)
+    """Checks of the billing gate that somebody with the right to do so let pass, by their kind."""
     invoices: Mapping[str, tuple[LineMovement, ...]] = field(default_factory=dict)
     """What stands on each posted invoice, by invoice_id."""
 

@@ -11,6 +11,7 @@ from .invoice_command_pb2 import (
     RecordPosting,
     RecordPostingFailure,
     ReleaseInvoice,
+    RequestInvoiceReview,
     VoidInvoice,
 )
 from .invoice_event_pb2 import (
@@ -166,6 +167,7 @@ __all__ = [
     "RecordPosting",
     "RecordPostingFailure",
     "ReleaseInvoice",
+    "RequestInvoiceReview",
     "SETTLEMENT_STATE_PAID",
     "SETTLEMENT_STATE_PARTIALLY_PAID",
     "SETTLEMENT_STATE_UNPAID",

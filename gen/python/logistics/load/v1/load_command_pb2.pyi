@@ -48,6 +48,7 @@ class LoadCommand(_message.Message):
     CONFIRM_CANCEL_FIELD_NUMBER: _builtins.int
     APPLY_HOLD_FIELD_NUMBER: _builtins.int
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
+    RETRACT_FACT_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
     @_builtins.property
@@ -130,6 +131,10 @@ class LoadCommand(_message.Message):
     def lift_hold(self) -> Global___LiftLoadHold:
         """Let a hold no longer block."""
 
+    @_builtins.property
+    def retract_fact(self) -> Global___RetractStopFact:
+        """Take a fact about a stop back."""
+
     def __init__(
         self,
         *,
@@ -154,12 +159,13 @@ class LoadCommand(_message.Message):
         confirm_cancel: Global___ConfirmLoadCancel | None = ...,
         apply_hold: Global___ApplyLoadHold | None = ...,
         lift_hold: Global___LiftLoadHold | None = ...,
+        retract_fact: Global___RetractStopFact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "retract_fact"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -699,3 +705,37 @@ class LiftLoadHold(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiftLoadHold: _TypeAlias = LiftLoadHold  # noqa: Y015
+
+@_typing.final
+class RetractStopFact(_message.Message):
+    """Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+    facts that remain make of it. Refused where that would undo the end of the load.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events or observations that no longer count, as `StopTime.evidence_id` names them."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_ids", b"evidence_ids", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractStopFact: _TypeAlias = RetractStopFact  # noqa: Y015

@@ -111,6 +111,14 @@ export declare type InvoiceCommand = Message<"logistics.invoice.v1.InvoiceComman
      */
     value: VoidInvoice;
     case: "void";
+  } | {
+    /**
+     * Let somebody look at it before it is approved.
+     *
+     * @generated from field: logistics.invoice.v1.RequestInvoiceReview request_review = 160;
+     */
+    value: RequestInvoiceReview;
+    case: "requestReview";
   } | { case: undefined; value?: undefined };
 };
 
@@ -226,6 +234,13 @@ export declare type ApproveInvoice = Message<"logistics.invoice.v1.ApproveInvoic
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * Who lets it. Needed while it is IN_REVIEW; unset means that a rule does.
+   *
+   * @generated from field: string approved_by = 2;
+   */
+  approvedBy: string;
 };
 
 /**
@@ -341,4 +356,24 @@ export declare type VoidInvoice = Message<"logistics.invoice.v1.VoidInvoice"> & 
  * Use `create(VoidInvoiceSchema)` to create a new message.
  */
 export declare const VoidInvoiceSchema: GenMessage<VoidInvoice>;
+
+/**
+ * Let somebody look at it before it is approved.
+ *
+ * @generated from message logistics.invoice.v1.RequestInvoiceReview
+ */
+export declare type RequestInvoiceReview = Message<"logistics.invoice.v1.RequestInvoiceReview"> & {
+  /**
+   * The check that asks for it.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.invoice.v1.RequestInvoiceReview.
+ * Use `create(RequestInvoiceReviewSchema)` to create a new message.
+ */
+export declare const RequestInvoiceReviewSchema: GenMessage<RequestInvoiceReview>;
 
