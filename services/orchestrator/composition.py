@@ -16,13 +16,23 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import escalations, haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import (
+    escalations,
+    haulage,
+    holds,
+    milestones,
+    observations,
+    resolutions,
+    ripple,
+)
 from services.orchestrator.processes.escalations import Escalations
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
 from services.orchestrator.processes.holds import Blocks, HoldRipple
 from services.orchestrator.processes.inside import InsideSteps
+from services.orchestrator.processes.milestone_rounds import MilestoneRounds
+from services.orchestrator.processes.milestones import MilestoneWatch
 from services.orchestrator.processes.observations import Observations
 from services.orchestrator.processes.outside import OutsideActions
 from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
@@ -83,6 +93,7 @@ def compose(
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus, driver.drive)
+    watching = MilestoneWatch(journal, bus)
     escalating = Escalations(journal, bus, ports.read_model)
     desk = Desk(
         journal=journal,
@@ -106,8 +117,10 @@ def compose(
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
         *_exception_subscriptions(escalating, workers),
+        *_milestone_subscriptions(watching, workers),
     )
-    further = (escalating.look_all,)
+    rounds = MilestoneRounds(journal, ports.read_model, watching, driver)
+    further = (escalating.look_all, rounds.look_all)
     watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, further=further)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
 
@@ -145,6 +158,16 @@ def _exception_subscriptions(escalating: Escalations, workers: int) -> list[Subs
     return [
         _subscription("EXCEPTIONS", "escalations", escalations.FILTERS, escalating.handle, workers),
         _subscription("TIMERS", "exception-due", due, escalating.on_due, workers),
+    ]
+
+
+def _milestone_subscriptions(watching: MilestoneWatch, workers: int) -> list[Subscription]:
+    due = (f"logistics.due.{milestones.TIMER}.>",)
+    return [
+        _subscription("LOADS", "milestones", milestones.LOAD_FILTERS, watching.on_load, workers),
+        _subscription("ORDERS", "order-milestones", milestones.ORDER_FILTERS, watching.on_order, workers),
+        _subscription("INVOICES", "invoice-milestones", milestones.INVOICE_FILTERS, watching.on_invoice, workers),
+        _subscription("TIMERS", "milestone-due", due, watching.on_due, workers),
     ]
 
 

@@ -80,10 +80,7 @@ class LoadRipple:
             await self._tell(order_id, wish, event)
 
     async def _departed(self, stop: Stop | None, found: Load, event: LoadEvent) -> None:
-        if stop is None:
-            return
-        if stop.kind == StopKind.STOP_KIND_DELIVERY:
-            await self._proof_missing(stop, found, event)
+        if stop is None or stop.kind == StopKind.STOP_KIND_DELIVERY:
             return
         for order_id, tasks in tasks_by_order(stop).items():
             await self._tell(order_id, _pickup(found.load_id, stop.stop_id, tasks), event)
@@ -105,22 +102,6 @@ class LoadRipple:
         if event.stop_completed.pod_id:
             missed = exception_id_of(ExceptionKind.EXCEPTION_KIND_POD_MISSING, stop.stop_id)
             await settle_exception(self._journal, missed, "PROVED", "the proof has come", self._cause(event, "proved"))
-
-    async def _proof_missing(self, stop: Stop, found: Load, event: LoadEvent) -> None:
-        """Tell of a vehicle that left a delivery without a proof (domain reference 3.3)."""
-        if not event.stop_departed.completion_inferred or stop.pod_ids:
-            return
-        await open_exception(
-            self._journal,
-            ExceptionKind.EXCEPTION_KIND_POD_MISSING,
-            "The vehicle has left and no proof of delivery is there: ask the driver to hand it in.",
-            self._cause(event, "missing"),
-            subject_id=stop.stop_id,
-            order_id=next(iter(tasks_by_order(stop)), ""),
-            load_id=found.load_id,
-            stop_id=stop.stop_id,
-            evidence=(event.event_id,),
-        )
 
     async def _pickup_first(self, order_id: str, found: Load, event: LoadEvent) -> None:
         """Goods that were delivered were picked up, even where nobody saw the vehicle leave."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from typing import cast
 
@@ -151,7 +152,10 @@ def _remainder_cancelled(state: State, _order: Order, event: OrderEvent) -> Stat
 
 def _review_opened(state: State, _order: Order, event: OrderEvent) -> State:
     opened = event.review_opened
-    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided))
+    since = state.review.opened_time if state.review is not None else None
+    if since is None and not opened.decided:
+        since = event.record_time.ToDatetime(tzinfo=UTC)
+    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided, since))
 
 
 def _billing_released(state: State, _order: Order, event: OrderEvent) -> State:

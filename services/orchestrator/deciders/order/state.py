@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
@@ -38,6 +39,8 @@ class Review:
     """The name of an exception kind, for example PARTIAL_REJECTION."""
     exception_id: str = ""
     decided: bool = False
+    opened_time: datetime | None = None
+    """When it was first opened and not decided; aware, in UTC. None for one that never waited."""
 
 
 @dataclass(frozen=True, slots=True)
