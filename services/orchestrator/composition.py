@@ -22,6 +22,7 @@ from services.orchestrator.processes import (
     holds,
     milestones,
     observations,
+    quarantine,
     resolutions,
     ripple,
 )
@@ -38,6 +39,7 @@ from services.orchestrator.processes.outside import OutsideActions
 from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.quarantine import Quarantine
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.ripple import LoadRipple
 from services.orchestrator.processes.waivers import Waivers
@@ -94,6 +96,8 @@ def compose(
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus, driver.drive)
     watching = MilestoneWatch(journal, bus)
+    proving = Proofs(journal, ports.read_model, policies, holding)
+    seeing = Observations(journal, policies, proving)
     escalating = Escalations(journal, bus, ports.read_model)
     desk = Desk(
         journal=journal,
@@ -101,7 +105,7 @@ def compose(
         read_model=ports.read_model,
         fulfilment=driver,
         planning=planning,
-        proofs=Proofs(journal, ports.read_model, policies),
+        proofs=proving,
         holds=holding,
         blocks=Blocks(journal),
         waivers=Waivers(journal, driver),
@@ -112,12 +116,13 @@ def compose(
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
-        _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
+        _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
         *_exception_subscriptions(escalating, workers),
         *_milestone_subscriptions(watching, workers),
+        _subscription("DEADLETTER", "quarantine", quarantine.FILTERS, Quarantine(journal).handle, workers),
     )
     rounds = MilestoneRounds(journal, ports.read_model, watching, driver)
     further = (escalating.look_all, rounds.look_all)

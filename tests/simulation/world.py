@@ -68,6 +68,11 @@ def an_order(number: str, *lines: tuple[str, int]) -> Order:
     return order
 
 
+def trial() -> ProcessPolicy:
+    """Return the policy of worlds that ask for no other."""
+    return ProcessPolicy(name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2))
+
+
 @dataclass
 class World:
     """One mesh in memory."""
@@ -89,16 +94,16 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, folder: Path, *, seed: int = 0, share: float = 0.0) -> AsyncIterator[World]:
+    async def opened(
+        cls, folder: Path, *, seed: int = 0, share: float = 0.0, policy: ProcessPolicy | None = None
+    ) -> AsyncIterator[World]:
         """Run a world; `share` is how many outside calls fail, half of them after they happened."""
         clock = VirtualClock()
         broker = MemoryBroker(clock)
         bus, store = MemoryBus(broker, clock), MemoryEventStore(broker)
         faults = Faults(seed, share)
         erp, fleet = LedgerErp(faults), YardFleet(clock, faults)
-        policy = ProcessPolicy(
-            name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
-        )
+        policy = policy or trial()
         async with AsyncExitStack() as stack:
             read_model = await stack.enter_async_context(
                 ReadModel.opened(f"sqlite+aiosqlite:///{folder / 'read_model.sqlite'}")
