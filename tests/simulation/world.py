@@ -16,8 +16,9 @@ from google.protobuf.message import Message
 from gladhand import ids
 from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
+from gladhand.log.port import StoredMessage
 from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
-from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, SetHold, SettleException
+from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, LiftHold, SetHold, SettleException
 from logistics.load.v1 import DeliveryEvent, DeliveryEventSource, Load, LoadState, Milestone, Stop, StopKind
 from logistics.order.v1 import LineQuantities, Order, OrderLine, OrderState, ReceiveOrder
 from logistics.pod.v1 import Artifact, ArtifactKind, PodLine, PodMethod, ProofOfDelivery
@@ -177,7 +178,7 @@ class World:
     async def run_until_settled(self, order_ids: list[str], *, rounds: int = 600) -> None:
         """Let time pass and vehicles drive until every order has ended, waits for a person, or was rejected."""
         for _ in range(rounds):
-            await self._quiet()
+            await self.quiet()
             if all([await self._settled(order_id) for order_id in order_ids]):
                 return
             await self._road(order_ids)
@@ -190,16 +191,16 @@ class World:
         """Let a span of time pass in steps, with vehicles driving."""
         end = self.clock.now() + span
         while self.clock.now() < end:
-            await self._quiet()
+            await self.quiet()
             await self._road(order_ids)
             self.clock.advance(timedelta(minutes=5))
             await self.orchestrator.watchdog.look()
-        await self._quiet()
+        await self.quiet()
 
     async def reach(self, order_id: str, state: OrderState.ValueType, *, rounds: int = 100) -> Order:
         """Let time pass, without anybody driving, until an order is in a state."""
         for _ in range(rounds):
-            await self._quiet()
+            await self.quiet()
             found = await self.order(order_id)
             if found.state == state:
                 return found
@@ -225,7 +226,7 @@ class World:
         held.expire_time.FromDatetime(self.clock.now() + span)
         cause = Cause(request_id=ids.derive(held.hold_id, "place"), region=REGION)
         await self.orchestrator.desk.journal.hold(held.hold_id, SetHold(hold=held), cause)
-        await self._quiet()
+        await self.quiet()
 
     async def _settled(self, order_id: str) -> bool:
         state = (await self.order(order_id)).state
@@ -234,7 +235,7 @@ class World:
         process = await self.orchestrator.desk.journal.find(fulfilment.DECIDER, order_id)
         return state in _ENDED and process.state.finished
 
-    async def _quiet(self) -> None:
+    async def quiet(self) -> None:
         """Let everything that can run now, run."""
         for _ in range(200):
             await asyncio.sleep(0)
@@ -288,6 +289,32 @@ class World:
         fact.receive_time.FromDatetime(self.clock.now() + timedelta(minutes=minute))
         return fact
 
+    async def prove_again(self, order_id: str, name: str) -> None:
+        """Hand in another proof of every delivery of an order, with what is refused by now."""
+        for load_id in (await self.order(order_id)).load_ids:
+            found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
+            assert found is not None
+            for stop in found.stops:
+                if stop.kind == StopKind.STOP_KIND_DELIVERY:
+                    await self._prove(found, stop, name)
+
+    async def release(self, hold_id: str, person: str) -> None:
+        """Let a person release a hold."""
+        released = Cause(request_id=ids.derive(hold_id, "release"))
+        wish = LiftHold(released_by=person, evidence="looked at")
+        outcome = await self.orchestrator.desk.journal.hold(hold_id, wish, released)
+        assert outcome.state.hold is not None
+        await self.orchestrator.desk.holds.apply(outcome.state.hold, released)
+        await self.quiet()
+
+    def lose_timers(self, kind: str) -> None:
+        """Lose every timer of a kind that is set."""
+        self.bus.timers.forget(kind)
+
+    def messages(self, stream: str) -> list[StoredMessage]:
+        """Return what stands in a stream."""
+        return list(self.bus.broker.stream(stream).messages.values())
+
     async def prove_late(self, order_id: str) -> None:
         """Hand in what was not handed in at the door."""
         self.silent.discard(order_id)
@@ -298,7 +325,7 @@ class World:
                 if stop.kind == StopKind.STOP_KIND_DELIVERY:
                     await self._prove(found, stop)
 
-    async def _prove(self, found: Load, stop: Stop) -> None:
+    async def _prove(self, found: Load, stop: Stop, name: str = "") -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
             object_name="signature",
@@ -307,7 +334,7 @@ class World:
             size_bytes=1,
         )
         proof = ProofOfDelivery(
-            pod_id=ids.derive(stop.stop_id, "pod"),
+            pod_id=ids.derive(stop.stop_id, "pod", *([name] if name else [])),
             load_id=found.load_id,
             stop_id=stop.stop_id,
             methods=[PodMethod.POD_METHOD_SIGNATURE],
