@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import cast
+
+from google.protobuf.message import Message
 
 from gladhand import ids
 from logistics.erp.v1 import DeliveredLine
-from logistics.invoice.v1 import Charge, ChargeBasis, Invoice, InvoiceDirection, InvoiceKind, InvoiceLine
+from logistics.invoice.v1 import (
+    Charge,
+    ChargeBasis,
+    GateCheck,
+    GateCheckKind,
+    GateResult,
+    Invoice,
+    InvoiceDirection,
+    InvoiceKind,
+    InvoiceLine,
+)
 from logistics.load.v1 import Load, StopKind
 from logistics.order.v1 import LineMovement, Order, OrderClaim, OrderType
-from logistics.type.v1 import Quantity
+from logistics.type.v1 import Money, Quantity
+from services.orchestrator.deciders.invoice.amounts import NANOS
 from services.orchestrator.quantities import ZERO, decimal_of, difference, is_zero, quantity_of, total
 from services.orchestrator.riding import first_way
 
@@ -89,6 +103,60 @@ def _charge_line(number: int, charge: Charge) -> InvoiceLine:
         evidence_ids=charge.evidence_ids,
         charge_id=charge.charge_id,
     )
+
+
+def rate_variance(invoice: Invoice, order: Order, permille: int) -> GateCheck:
+    """Return whether what an invoice draws up is within a tolerance, in permille, of the order's own prices.
+
+    Charges beside the goods count as the order carries them. A line without a price on either side says nothing; where
+    none has one, or the tolerance is zero, the check does not apply.
+    """
+    kind = GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE
+    prices = {line.line_id: _decimal(line.unit_price) for line in order.lines if line.HasField("unit_price")}
+    charged = {charge.charge_id: _decimal(charge.amount) for charge in order.charges}
+    expected = drawn = Decimal(0)
+    for line in invoice.lines:
+        own = charged.get(line.charge_id) if line.charge_id else _times(prices.get(line.order_line_id), line.quantity)
+        amount = _amount(line)
+        if own is not None and amount is not None:
+            expected, drawn = expected + own, drawn + amount
+    if not permille or not expected:
+        return GateCheck(kind=kind, result=GateResult.GATE_RESULT_NOT_APPLICABLE)
+    if abs(drawn - expected) * 1000 <= abs(expected) * permille:
+        return GateCheck(kind=kind, result=GateResult.GATE_RESULT_PASS)
+    told = f"{drawn:f} {invoice.currency} is drawn up and {expected:f} follows from the order's prices"
+    return GateCheck(
+        kind=kind,
+        result=GateResult.GATE_RESULT_FAIL,
+        message=f"{told}, more than {permille} permille apart: approve or revise it",
+    )
+
+
+def revised(invoice: Invoice, prices: Mapping[int, Money]) -> Invoice:
+    """Return a draft with other prices, by line number. Raises KeyError with a number that no line has."""
+    draft = Invoice()
+    draft.CopyFrom(invoice)
+    lines = {line.line_no: line for line in draft.lines}
+    for line_no, price in prices.items():
+        lines[line_no].unit_price.CopyFrom(price)
+        lines[line_no].ClearField("amount")
+    for name in ("net", "tax", "total"):
+        cast(Message, draft).ClearField(name)
+    return draft
+
+
+def _amount(line: InvoiceLine) -> Decimal | None:
+    if line.HasField("amount"):
+        return _decimal(line.amount)
+    return _times(_decimal(line.unit_price), line.quantity) if line.HasField("unit_price") else None
+
+
+def _times(price: Decimal | None, quantity: Quantity) -> Decimal | None:
+    return None if price is None else price * decimal_of(quantity)
+
+
+def _decimal(money: Money) -> Decimal:
+    return Decimal(money.units) + Decimal(money.nanos) / NANOS
 
 
 def delivered_lines(order: Order) -> list[DeliveredLine]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from gladhand import ids
@@ -226,6 +227,8 @@ class YardFleet:
         self.freed: Counter[str] = Counter()
         self.silent: set[str] = set()
         """Loads whose drivers answer no call back."""
+        self.pickup_within: timedelta | None = None
+        """How soon pickups were promised, from the plan on; None where nothing was."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -248,6 +251,9 @@ class YardFleet:
             state=StopState.STOP_STATE_PLANNED,
             tasks=[task for order in orders for task in _tasks(order)],
         )
+        if self.pickup_within is not None:
+            pickup.window.hard = True
+            pickup.window.end_time.FromDatetime(self._clock.now() + self.pickup_within)
         deliveries = [
             Stop(
                 stop_id=ids.derive(load_id, order.order_id, name),

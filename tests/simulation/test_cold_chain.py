@@ -136,9 +136,9 @@ class Truck:
 
     async def deliver(self) -> None:
         """Let the truck drive to the door and hand over."""
-        await self.world._quiet()
+        await self.world.quiet()
         await self.world._road([self.order_id])
-        await self.world._quiet()
+        await self.world.quiet()
         assert (await self.order()).state >= OrderState.ORDER_STATE_DELIVERED
 
     async def billed(self) -> Order:
@@ -222,7 +222,7 @@ async def test_a_breach_blocks_until_somebody_else_releases_it_with_credit(tmp_p
         await truck.drive(20, 5)
         await truck.deliver()
         assert (await truck.until(STATE.EXCURSION_STATE_IN_REVIEW)).was_breached, "back in range does not close it"
-        await truck.world._quiet()
+        await truck.world.quiet()
         assert await truck.world.invoice_state(truck.order_id) in {
             0,
             InvoiceState.INVOICE_STATE_NOT_READY,
@@ -292,7 +292,7 @@ async def test_a_silent_sensor_is_found_and_its_late_samples_end_the_review(tmp_
         for minute in range(10, 40, 5):
             await truck.sample(minute, 5)
         await truck.until(STATE.EXCURSION_STATE_OBSERVING)
-        await truck.world._quiet()
+        await truck.world.quiet()
         assert await truck.exception_state(LOST) == RESOLVED
         await truck.deliver()
         await truck.until(STATE.EXCURSION_STATE_ENDED)
@@ -314,7 +314,7 @@ async def test_a_review_that_nobody_decides_becomes_overdue_once(tmp_path: Path)
     async with on_the_road(tmp_path, cold_order("C7")) as truck:
         await truck.drive(45, 12)
         await truck.until(STATE.EXCURSION_STATE_IN_REVIEW)
-        await truck.world._quiet()
+        await truck.world.quiet()
         assert await truck.exception_state(OVERDUE) == 0
         truck.world.clock.advance(timedelta(minutes=61))
 
@@ -359,7 +359,7 @@ async def test_a_breach_after_a_decision_on_less_is_decided_again(tmp_path: Path
             await truck.sample(minute, 14)
         shown = await truck.until(STATE.EXCURSION_STATE_IN_REVIEW)
         assert (shown.reviews, shown.HasField("decision")) == (2, False)
-        await truck.world._quiet()
+        await truck.world.quiet()
         (watch,) = (await truck.order()).cold_chain
         assert watch.in_review
         assert not watch.HasField("decision")

@@ -38,6 +38,12 @@ class Situation:
     invoice: Invoice | None = None
     loads: tuple[Load, ...] = ()
     """The loads on which lines of the order ride or rode."""
+    waived: frozenset[int] = frozenset()
+    """Kinds of the checks of the billing gate that somebody let pass."""
+    held_loads: tuple[str, ...] = ()
+    """Holds of loads and stops that block the billing of the order."""
+    billing_holds: tuple[str, ...] = ()
+    """Those and the order's own."""
     completion_time: datetime | None = None
     """When the newest delivery stop of the order was completed."""
     known: State = field(default_factory=State)
@@ -102,6 +108,13 @@ class DraftInvoice:
 @dataclass(frozen=True, slots=True)
 class ApproveInvoice:
     """Let the invoice be posted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReview:
+    """Let a person look at the draft."""
+
+    check: GateCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +353,7 @@ Inside: TypeAlias = (
     | ReleaseInvoice
     | DraftInvoice
     | ApproveInvoice
+    | RequestReview
     | BeginPosting
     | RecordInvoice
     | ConfirmCancel

@@ -29,12 +29,13 @@ from gladhand.errors import (
     Unsupported,
 )
 from gladhand.execute import Loaded
-from logistics.exception.v1 import ExceptionKind
+from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.invoice.v1 import Invoice, RecordPostingFailure
 from logistics.load.v1 import Load, StopKind
 from logistics.order.v1 import AwaitOrderValidation, ClaimState, Order, OrderState
 from services.orchestrator.billing import credit_id_of, invoice_id_of
 from services.orchestrator.deciders import fulfilment, invoice, load, order
+from services.orchestrator.deciders.order.state import held_at
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.fulfilment import phase
@@ -51,6 +52,7 @@ from services.orchestrator.phases.steps import (
     Wait,
 )
 from services.orchestrator.policies import Policies, label_of
+from services.orchestrator.processes.holds import Blocks
 from services.orchestrator.processes.inside import Duplicate, GateShut, InsideSteps
 from services.orchestrator.processes.outside import OutsideActions
 from services.orchestrator.processes.turns import Turns
@@ -115,6 +117,7 @@ class FulfilmentDriver:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._journal = journal
+        self._blocks = Blocks(journal)
         self._outside = outside
         self._inside = inside
         self._bus = bus
@@ -167,6 +170,7 @@ class FulfilmentDriver:
         billed = None
         if shown.state in _BILLED:
             billed = (await self._journal.find(invoice.DECIDER, invoice_id_of(order_id))).state.invoice
+        held_loads = tuple(await self._blocks.of_loads(order_id, Gate.GATE_BILLING))
         situation = Situation(
             order=shown,
             now=self._clock.now(),
@@ -180,6 +184,9 @@ class FulfilmentDriver:
             gate_checks=loaded.state.gate_checks,
             invoice=billed,
             loads=present,
+            waived=frozenset(loaded.state.waivers),
+            held_loads=held_loads,
+            billing_holds=tuple(sorted({*held_at(loaded.state, Gate.GATE_BILLING), *held_loads})),
             completion_time=_completion_time(shown, present),
             known=loaded.state,
             credits=await self._credit_memos(shown),

@@ -17,6 +17,7 @@ from logistics.invoice.v1 import (
     GateCheckKind,
     GateResult,
     Invoice,
+    RequestInvoiceReview,
 )
 from logistics.invoice.v1 import (
     DraftInvoice as DraftInvoiceWish,
@@ -48,8 +49,9 @@ from services.orchestrator.billing import (
     posting_key,
     posting_latch,
 )
-from services.orchestrator.deciders import fulfilment
-from services.orchestrator.exceptions import exception_id_of
+from services.orchestrator.deciders import fulfilment, order
+from services.orchestrator.deciders.order.billing import gate_checks
+from services.orchestrator.exceptions import exception_id_of, open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.billing import policy_checks
 from services.orchestrator.phases.steps import (
@@ -72,6 +74,7 @@ from services.orchestrator.phases.steps import (
     RecordInvoice,
     ReleaseBilling,
     ReleaseInvoice,
+    RequestReview,
     Situation,
     TakeIn,
     VoidInvoice,
@@ -107,6 +110,8 @@ class InsideSteps:
                 await self._order(step, s, cause)
             case ReleaseBilling():
                 await self._gate(s, cause)
+            case RequestReview():
+                await self._review(step, s, cause)
             case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting() | VoidInvoice():
                 await self._invoice(step, s, cause, pod_ids)
             case Dispose() | AddCharge() | TakeIn() | ApproveClaim():
@@ -156,17 +161,37 @@ class InsideSteps:
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
-        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=label_of(s.policy))
+        brought = policy_checks(s)
+        wish = ReleaseOrderBilling(checks=brought, policy_version=label_of(s.policy))
         try:
             await self._journal.order(s.order.order_id, wish, cause)
         except Rejected as refusal:
             kind = _GATE_OF_REASON.get(refusal.reason)
             if kind is None:
                 raise
-            failed = GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=refusal.message[:2000])
-            block = BlockInvoice(checks=[failed], hold_ids=s.order.hold_ids)
+            state = (await self._journal.find(order.DECIDER, s.order.order_id)).state
+            checks = gate_checks(state, brought)
+            if all(check.result != GateResult.GATE_RESULT_FAIL for check in checks):
+                # No check failed: the delivery's review is not decided.
+                checks.append(GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=refusal.message[:2000]))
+            block = BlockInvoice(checks=checks, hold_ids=sorted({*s.order.hold_ids, *s.held_loads}))
             await self._journal.invoice(invoice_id_of(s.order.order_id), block, cause.step("block"))
             raise GateShut(refusal.message) from refusal
+
+    async def _review(self, step: RequestReview, s: Situation, cause: Cause) -> None:
+        order_id, invoice_id = s.order.order_id, invoice_id_of(s.order.order_id)
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_RATE_VARIANCE,
+            f"The drafted invoice waits for a person: {step.check.message}",
+            cause,
+            subject_id=invoice_id,
+            # A draft that was revised and is off again is told anew.
+            detail=_round(s.invoice.version if s.invoice is not None else 0),
+            order_id=order_id,
+            invoice_id=invoice_id,
+        )
+        await self._journal.invoice(invoice_id, RequestInvoiceReview(check=step.check), cause)
 
     async def _invoice(
         self,
@@ -208,6 +233,15 @@ class InsideSteps:
             # A claim older than the dedupe window is answered as taken although it is our own.
             if holder is None or holder.payload != invoice_id.encode():
                 raise Duplicate("another invoice already bills the goods of this order") from error
+
+
+def variance_id(invoice_id: str, draft_version: int) -> str:
+    """Return the id of the exception that tells of the review of a draft, by the version in which it was laid down."""
+    return exception_id_of(ExceptionKind.EXCEPTION_KIND_RATE_VARIANCE, invoice_id, _round(draft_version))
+
+
+def _round(draft_version: int) -> str:
+    return f"draft/{draft_version}"
 
 
 _GATE_OF_REASON = {

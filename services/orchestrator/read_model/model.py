@@ -154,12 +154,18 @@ class ReadModel:
         return await self._page(invoices, conditions, asked, page_size, page_token, Invoice)
 
     async def exceptions(
-        self, *, page_size: int = 0, page_token: str = "", states: Iterable[int] = (), order_id: str = ""
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[int] = (),
+        order_id: str = "",
+        load_id: str = "",
     ) -> Page[LogisticsException]:
         """Return a page of exceptions; see `orders`."""
         wanted = sorted(set(states))
-        conditions = queries.of_order(exceptions, wanted, order_id)
-        asked = {"states": wanted, "order_id": order_id}
+        conditions = queries.exception_filters(wanted, order_id, load_id)
+        asked = {"states": wanted, "order_id": order_id, "load_id": load_id}
         return await self._page(exceptions, conditions, asked, page_size, page_token, LogisticsException)
 
     async def holds(
@@ -236,6 +242,10 @@ class ReadModel:
     async def open_loads(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
         """Return loads that have a way to go and did not change since, oldest change first; `skip` are passed over."""
         return await self._ids(queries.open_loads(_micros(unchanged_since), limit, skip))
+
+    async def overdue_exceptions(self, now: datetime, limit: int) -> list[str]:
+        """Return exceptions about which somebody should have been called by `now`, the longest due first."""
+        return await self._ids(queries.overdue_exceptions(_micros(now), limit))
 
     async def related(self, order_id: str) -> list[tuple[str, str]]:
         """Return everything of an order's journey as (aggregate, id).

@@ -14,6 +14,7 @@ from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders import fulfilment, wave
+from services.orchestrator.deciders.exception import UNSOLVED, call_time
 from services.orchestrator.parties import carrier_of, parties_of
 
 _LONGEST = 200
@@ -163,8 +164,14 @@ def _exception(state: Any) -> _Shown:
         "order_id": index_text(exception.order_id),
         "load_id": index_text(exception.load_id),
         "invoice_id": index_text(exception.invoice_id),
+        "call_us": _call_us(exception),
     }
     return _Shown(exception.state, exception.SerializeToString(), columns)
+
+
+def _call_us(found: LogisticsException) -> int:
+    due = call_time(found)
+    return 0 if due is None or found.state not in UNSOLVED else due.ToMicroseconds()
 
 
 def _hold(state: Any) -> _Shown:

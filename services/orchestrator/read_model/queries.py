@@ -135,6 +135,24 @@ def of_order(table: Table, states: Iterable[int], order_id: str) -> list[Conditi
     return conditions
 
 
+def exception_filters(states: Iterable[int], order_id: str, load_id: str) -> list[Condition]:
+    """Return the conditions of a list of exceptions."""
+    conditions = of_order(exceptions, states, order_id)
+    if load_id:
+        conditions.append(exceptions.c.load_id == index_text(load_id))
+    return conditions
+
+
+def overdue_exceptions(now_us: int, limit: int) -> Select[str]:
+    """Return what gives the exceptions about which somebody should have been called by now, the longest due first."""
+    return (
+        select(exceptions.c.id)
+        .where(exceptions.c.call_us > 0, exceptions.c.call_us <= now_us)
+        .order_by(exceptions.c.call_us, exceptions.c.id)
+        .limit(limit)
+    )
+
+
 def hold_filters(order_id: str, *, active_only: bool) -> list[Condition]:
     """Return the conditions of a list of holds."""
     return of_order(holds, [HoldState.HOLD_STATE_ACTIVE] if active_only else [], order_id)

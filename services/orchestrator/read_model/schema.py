@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
 STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS", "PAYABLES")
@@ -25,7 +25,7 @@ def _text(name: str, *, key: bool = False) -> Column[str]:
     return Column(name, Text, primary_key=key, nullable=False)
 
 
-def _aggregate(name: str, *columns: Column[str] | Column[bool]) -> Table:
+def _aggregate(name: str, *columns: Column[str] | Column[bool] | Column[int]) -> Table:
     """A table of aggregates; `version` is the version of the history that the row shows."""
     return Table(
         name,
@@ -56,7 +56,14 @@ loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"), _text("carrie
 pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
 payables = _aggregate("payables", _text("load_id"), _text("carrier_scac"))
-exceptions = _aggregate("exceptions", _text("order_id"), _text("load_id"), _text("invoice_id"))
+exceptions = _aggregate(
+    "exceptions",
+    _text("order_id"),
+    _text("load_id"),
+    _text("invoice_id"),
+    Column("call_us", BigInteger, nullable=False),
+)
+"""`call_us`: when the next one is called about it; 0 where nobody will be."""
 holds = _aggregate("holds", _text("order_id"), _text("load_id"))
 excursions = _aggregate("excursions", _text("order_id"), _text("load_id"))
 fulfilments = _aggregate(
@@ -128,6 +135,7 @@ Index("payables_by_load", payables.c.load_id, payables.c.created_us, payables.c.
 Index("load_stops_by_stop", load_stops.c.stop_id)
 Index("pods_by_load", pods.c.load_id)
 Index("fulfilments_by_end", fulfilments.c.finished, fulfilments.c.parked)
+Index("exceptions_by_call", exceptions.c.call_us)
 Index("exceptions_by_load", exceptions.c.load_id)
 Index("exceptions_by_invoice", exceptions.c.invoice_id)
 Index("holds_by_load", holds.c.load_id)

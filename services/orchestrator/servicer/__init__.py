@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from services.orchestrator.servicer.billing import BillingMethods
 from services.orchestrator.servicer.endings import EndingMethods
 from services.orchestrator.servicer.exceptions import ExceptionMethods
 from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
+from services.orchestrator.servicer.holds import HoldMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
 from services.orchestrator.servicer.payables import PayableMethods
@@ -17,6 +19,7 @@ repetition of the first, and answer as if it had been done."""
 
 
 class OrchestratorServicer(
-    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, PayableMethods
-):
+    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
+    ExcursionMethods, PayableMethods,
+):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

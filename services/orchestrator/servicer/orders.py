@@ -26,6 +26,7 @@ from logistics.orchestrator.v1 import (
     WatchOrdersResponse,
 )
 from logistics.order.v1 import EndOrder, Order, OrderEvent, ReceiveOrder, ReviseOrder
+from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.deciders import order
 from services.orchestrator.servicer.desk import Methods, cause_of, whose
 from services.orchestrator.servicer.endings import consequence_of
@@ -138,7 +139,10 @@ class OrderMethods(Methods):
         found = await self._desk.read_model.order(request.order_id, request.at_least_version, party=whose())
         if found is None:
             raise NotFound("order", request.order_id, reason="ORDER_NOT_FOUND")
-        return GetOrderResponse(order=found)
+        if whose() is not None:
+            return GetOrderResponse(order=found)
+        billed = await self._desk.read_model.invoice(invoice_id_of(found.order_id))
+        return GetOrderResponse(order=found, gate_checks=billed.checks if billed is not None else ())
 
     async def ListOrders(
         self, request: ListOrdersRequest, context: grpc.aio.ServicerContext[ListOrdersRequest, ListOrdersResponse]

@@ -8,7 +8,16 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import appointing, changing, completing, ending, estimates, facts, planning
+from services.orchestrator.deciders.load import (
+    appointing,
+    changing,
+    completing,
+    ending,
+    estimates,
+    facts,
+    planning,
+    retracting,
+)
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -40,6 +49,7 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "change_cargo": changing.change_cargo,
     "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
+    "retract_fact": retracting.retract,
 }
 
 

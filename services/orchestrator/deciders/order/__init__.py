@@ -18,7 +18,9 @@ from services.orchestrator.deciders.order import (
     disposing,
     ending,
     receiving,
+    retracting,
     riding,
+    waiving,
 )
 from services.orchestrator.deciders.order.evolve import evolve
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
@@ -58,6 +60,9 @@ _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "claim": crediting.claim,
     "decide_claim": crediting.decide_claim,
     "record_credit": crediting.record_credit,
+    "waive_check": waiving.waive,
+    "retract_pickup": retracting.retract_pickup,
+    "retract_delivery": retracting.retract_delivery,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from typing import cast
 
@@ -166,7 +167,10 @@ def _remainder_cancelled(state: State, _order: Order, event: OrderEvent) -> Stat
 
 def _review_opened(state: State, _order: Order, event: OrderEvent) -> State:
     opened = event.review_opened
-    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided))
+    since = state.review.opened_time if state.review is not None else None
+    if since is None and not opened.decided:
+        since = event.record_time.ToDatetime(tzinfo=UTC)
+    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided, since))
 
 
 def _billing_released(state: State, _order: Order, event: OrderEvent) -> State:
@@ -204,6 +208,28 @@ def _charged(state: State, order: Order, event: OrderEvent) -> State:
 def _charge_waived(state: State, order: Order, event: OrderEvent) -> State:
     taken_back(order, event.charge_waived.charge_id)
     return state
+
+
+def _gate_check_waived(state: State, _order: Order, event: OrderEvent) -> State:
+    check = event.gate_check_waived.check
+    return replace(state, waivers={**state.waivers, check.kind: check})
+
+
+def _pickup_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.pickup_retracted.load_id, event.pickup_retracted.stop_id)
+    left = {place: lines for place, lines in state.pickups.items() if place != gone}
+    if not left:
+        order.state = OrderState.ORDER_STATE_DISPATCHED
+    return replace(state, pickups=left)
+
+
+def _delivery_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.delivery_retracted.load_id, event.delivery_retracted.stop_id)
+    left = {place: there for place, there in state.deliveries.items() if place != gone}
+    partly = OrderState.ORDER_STATE_PARTIALLY_DELIVERED
+    order.state = partly if left else OrderState.ORDER_STATE_IN_EXECUTION
+    # What was decided about a delivery that never was decides nothing about the next one.
+    return replace(state, deliveries=left, review=None)
 
 
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:
@@ -303,7 +329,15 @@ _TARGETS: Mapping[str, OrderState.ValueType] = {
     "cancelled": OrderState.ORDER_STATE_CANCELLED,
 }
 """Where events lead that lead to one state only."""
-_MOVES = frozenset({"amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled"}) | MOVES
+_MOVES = (
+    frozenset(
+        {
+            "amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled", "pickup_retracted",
+            "delivery_retracted",
+        }
+    )
+    | MOVES
+)  # fmt: skip
 """Events after which quantities differ."""
 _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "drafted": _drafted,
@@ -334,4 +368,7 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "charged": _charged,
     "charge_waived": _charge_waived,
     **AFTER,
+    "gate_check_waived": _gate_check_waived,
+    "pickup_retracted": _pickup_retracted,
+    "delivery_retracted": _delivery_retracted,
 }

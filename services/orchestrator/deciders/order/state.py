@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
@@ -38,6 +39,8 @@ class Review:
     """The name of an exception kind, for example PARTIAL_REJECTION."""
     exception_id: str = ""
     decided: bool = False
+    opened_time: datetime | None = None
+    """When it was first opened and not decided; aware, in UTC. None for one that never waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class State:
     """Set once the delivery was reviewed."""
     gate_checks: tuple[GateCheck, ...] = ()
     """The checks with which the billing gate opened; empty before."""
+    waivers: Mapping[int, GateCheck] = field(default_factory=dict)
+    """Checks of the billing gate that somebody with the right to do so let pass, by their kind."""
     invoices: Mapping[str, tuple[LineMovement, ...]] = field(default_factory=dict)
     """What stands on each posted invoice, by invoice_id."""
     credits: Mapping[str, tuple[LineQuantity, ...]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from .invoice_command_pb2 import (
     RecordPosting,
     RecordPostingFailure,
     ReleaseInvoice,
+    RequestInvoiceReview,
     VoidInvoice,
 )
 from .invoice_event_pb2 import (
@@ -277,6 +278,7 @@ __all__ = [
     "RecordPostingFailure",
     "RejectPayable",
     "ReleaseInvoice",
+    "RequestInvoiceReview",
     "SETTLEMENT_STATE_PAID",
     "SETTLEMENT_STATE_PARTIALLY_PAID",
     "SETTLEMENT_STATE_UNPAID",

@@ -40,6 +40,7 @@ class InvoiceCommand(_message.Message):
     RECORD_FAILURE_FIELD_NUMBER: _builtins.int
     VOID_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
+    REQUEST_REVIEW_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice that is to change. Always set."""
     @_builtins.property
@@ -86,6 +87,10 @@ class InvoiceCommand(_message.Message):
     def credit(self) -> Global___CreditInvoice:
         """Record that a posted credit memo corrects it."""
 
+    @_builtins.property
+    def request_review(self) -> Global___RequestInvoiceReview:
+        """Let somebody look at it before it is approved."""
+
     def __init__(
         self,
         *,
@@ -101,12 +106,13 @@ class InvoiceCommand(_message.Message):
         record_failure: Global___RecordPostingFailure | None = ...,
         void: Global___VoidInvoice | None = ...,
         credit: Global___CreditInvoice | None = ...,
+        request_review: Global___RequestInvoiceReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "request_review", b"request_review", "void", b"void"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "request_review", b"request_review", "void", b"void"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void", "credit"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void", "credit", "request_review"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -225,16 +231,20 @@ class ApproveInvoice(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in a sentence."""
+    approved_by: _builtins.str
+    """Who lets it. Needed while it is IN_REVIEW; unset means that a rule does."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -379,3 +389,27 @@ class CreditInvoice(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreditInvoice: _TypeAlias = CreditInvoice  # noqa: Y015
+
+@_typing.final
+class RequestInvoiceReview(_message.Message):
+    """Let somebody look at it before it is approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check that asks for it."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestInvoiceReview: _TypeAlias = RequestInvoiceReview  # noqa: Y015

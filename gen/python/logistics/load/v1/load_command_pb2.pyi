@@ -55,6 +55,7 @@ class LoadCommand(_message.Message):
     CHANGE_CARGO_FIELD_NUMBER: _builtins.int
     SET_APPOINTMENT_FIELD_NUMBER: _builtins.int
     ESTIMATE_ARRIVAL_FIELD_NUMBER: _builtins.int
+    RETRACT_FACT_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
     @_builtins.property
@@ -153,6 +154,10 @@ class LoadCommand(_message.Message):
     def estimate_arrival(self) -> Global___EstimateArrival:
         """Record a new estimate of the arrival at a stop."""
 
+    @_builtins.property
+    def retract_fact(self) -> Global___RetractStopFact:
+        """Take a fact about a stop back."""
+
     def __init__(
         self,
         *,
@@ -181,12 +186,13 @@ class LoadCommand(_message.Message):
         change_cargo: Global___ChangeCargo | None = ...,
         set_appointment: Global___SetAppointment | None = ...,
         estimate_arrival: Global___EstimateArrival | None = ...,
+        retract_fact: Global___RetractStopFact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment", "estimate_arrival"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment", "estimate_arrival", "retract_fact"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -896,3 +902,37 @@ class EstimateArrival(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EstimateArrival: _TypeAlias = EstimateArrival  # noqa: Y015
+
+@_typing.final
+class RetractStopFact(_message.Message):
+    """Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+    facts that remain make of it. Refused where that would undo the end of the load.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events or observations that no longer count, as `StopTime.evidence_id` names them."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_ids", b"evidence_ids", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractStopFact: _TypeAlias = RetractStopFact  # noqa: Y015

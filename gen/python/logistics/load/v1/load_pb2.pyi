@@ -449,12 +449,15 @@ class StopTime(_message.Message):
     CLASSIFIER_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     EVIDENCE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTS_EVIDENCE_ID_FIELD_NUMBER: _builtins.int
     classifier: _time_pb2.Classifier.ValueType
     """Planned, estimated, actual or inferred."""
     source: _builtins.str
     """Where it came from: `driver_scan`, `edi`, `geofence`, `pod` or `inferred`, in falling rank. Unset on plans."""
     evidence_id: _builtins.str
     """The event or observation that tells it. Unset on plans."""
+    corrects_evidence_id: _builtins.str
+    """The event or observation that this one puts right: that one no longer counts, whichever came first. Unset means none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The time. Always set."""
@@ -466,10 +469,11 @@ class StopTime(_message.Message):
         classifier: _time_pb2.Classifier.ValueType = ...,
         source: _builtins.str = ...,
         evidence_id: _builtins.str = ...,
+        corrects_evidence_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier", "evidence_id", b"evidence_id", "source", b"source", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier", "corrects_evidence_id", b"corrects_evidence_id", "evidence_id", b"evidence_id", "source", b"source", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -293,18 +293,24 @@ class GetOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
+    GATE_CHECKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order."""
+
+    @_builtins.property
+    def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.GateCheck]:
+        """Every check of its billing gate with its newest result, also where the gate is shut. Empty before billing begins, and for customers."""
 
     def __init__(
         self,
         *,
         order: _order_pb2.Order | None = ...,
+        gate_checks: _abc.Iterable[_invoice_pb2.GateCheck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate_checks", b"gate_checks", "order", b"order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -730,12 +736,15 @@ class ListExceptionsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many, 1 to 500. Zero means 50."""
     page_token: _builtins.str
     """Where the last page ended. Unset means the beginning."""
     order_id: _builtins.str
     """Only those of this order. Unset means all."""
+    load_id: _builtins.str
+    """Only those of this load. Unset means all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_exception_pb2.ExceptionState.ValueType]:
         """Only these states. Empty means all."""
@@ -747,10 +756,11 @@ class ListExceptionsRequest(_message.Message):
         page_token: _builtins.str = ...,
         states: _abc.Iterable[_exception_pb2.ExceptionState.ValueType] | None = ...,
         order_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -975,7 +985,7 @@ class ReleaseHoldRequest(_message.Message):
     evidence: _builtins.str
     """What makes it right to go on."""
     released_by: _builtins.str
-    """Who releases it."""
+    """Who releases it, where the mesh asks for no proof of who calls; otherwise the proven identity counts, whatever stands here."""
     def __init__(
         self,
         *,
@@ -2317,3 +2327,603 @@ class DecideExcursionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
+
+@_typing.final
+class AcknowledgeExceptionRequest(_message.Message):
+    """What to give to `AcknowledgeException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    owner: _builtins.str
+    """Who sees to it. Unset means the caller."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeExceptionRequest: _TypeAlias = AcknowledgeExceptionRequest  # noqa: Y015
+
+@_typing.final
+class AcknowledgeExceptionResponse(_message.Message):
+    """What `AcknowledgeException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeExceptionResponse: _TypeAlias = AcknowledgeExceptionResponse  # noqa: Y015
+
+@_typing.final
+class BeginExceptionWorkRequest(_message.Message):
+    """What to give to `BeginExceptionWork`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    owner: _builtins.str
+    """Who sees to it. Unset means the caller."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginExceptionWorkRequest: _TypeAlias = BeginExceptionWorkRequest  # noqa: Y015
+
+@_typing.final
+class BeginExceptionWorkResponse(_message.Message):
+    """What `BeginExceptionWork` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginExceptionWorkResponse: _TypeAlias = BeginExceptionWorkResponse  # noqa: Y015
+
+@_typing.final
+class CloseExceptionRequest(_message.Message):
+    """What to give to `CloseException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseExceptionRequest: _TypeAlias = CloseExceptionRequest  # noqa: Y015
+
+@_typing.final
+class CloseExceptionResponse(_message.Message):
+    """What `CloseException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseExceptionResponse: _TypeAlias = CloseExceptionResponse  # noqa: Y015
+
+@_typing.final
+class VoidExceptionRequest(_message.Message):
+    """What to give to `VoidException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidExceptionRequest: _TypeAlias = VoidExceptionRequest  # noqa: Y015
+
+@_typing.final
+class VoidExceptionResponse(_message.Message):
+    """What `VoidException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidExceptionResponse: _TypeAlias = VoidExceptionResponse  # noqa: Y015
+
+@_typing.final
+class ReopenExceptionRequest(_message.Message):
+    """What to give to `ReopenException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenExceptionRequest: _TypeAlias = ReopenExceptionRequest  # noqa: Y015
+
+@_typing.final
+class ReopenExceptionResponse(_message.Message):
+    """What `ReopenException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenExceptionResponse: _TypeAlias = ReopenExceptionResponse  # noqa: Y015
+
+@_typing.final
+class BlockedByRequest(_message.Message):
+    """What to give to `BlockedBy`. Exactly one of order, load and invoice is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop of the load. Unset means the load as a whole."""
+    line_id: _builtins.str
+    """The line of the order. Unset means the order as a whole."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    gate: _hold_pb2.Gate.ValueType
+    """The gate. Always set."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        gate: _hold_pb2.Gate.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "invoice_id", b"invoice_id", "line_id", b"line_id", "load_id", b"load_id", "order_id", b"order_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockedByRequest: _TypeAlias = BlockedByRequest  # noqa: Y015
+
+@_typing.final
+class BlockedByResponse(_message.Message):
+    """What `BlockedBy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    BLOCKERS_FIELD_NUMBER: _builtins.int
+    blocked: _builtins.bool
+    """Whether anything blocks the gate."""
+    @_builtins.property
+    def blockers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blocker]:
+        """What blocks it, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        blocked: _builtins.bool = ...,
+        blockers: _abc.Iterable[Global___Blocker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blockers", b"blockers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockedByResponse: _TypeAlias = BlockedByResponse  # noqa: Y015
+
+@_typing.final
+class Blocker(_message.Message):
+    """One hold that blocks a gate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    STANDS_ON_FIELD_NUMBER: _builtins.int
+    RELEASE_SCOPE_FIELD_NUMBER: _builtins.int
+    NOT_BY_FIELD_NUMBER: _builtins.int
+    stands_on: _builtins.str
+    """Where it stands as seen from the subject: `order`, `line`, `load`, `stop` or `invoice`, with the id after a slash."""
+    release_scope: _builtins.str
+    """The scope that whoever releases it must hold."""
+    not_by: _builtins.str
+    """Who may not release it, since four eyes are needed. Unset means nobody."""
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold:
+        """The hold, with its reason."""
+
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        stands_on: _builtins.str = ...,
+        release_scope: _builtins.str = ...,
+        not_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "not_by", b"not_by", "release_scope", b"release_scope", "stands_on", b"stands_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Blocker: _TypeAlias = Blocker  # noqa: Y015
+
+@_typing.final
+class WaiveGateCheckRequest(_message.Message):
+    """What to give to `WaiveGateCheck`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    check: _invoice_pb2.GateCheckKind.ValueType
+    """The check. Always set."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        check: _invoice_pb2.GateCheckKind.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveGateCheckRequest: _TypeAlias = WaiveGateCheckRequest  # noqa: Y015
+
+@_typing.final
+class WaiveGateCheckResponse(_message.Message):
+    """What `WaiveGateCheck` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check as it was recorded."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveGateCheckResponse: _TypeAlias = WaiveGateCheckResponse  # noqa: Y015
+
+@_typing.final
+class ApproveInvoiceRequest(_message.Message):
+    """What to give to `ApproveInvoice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveInvoiceRequest: _TypeAlias = ApproveInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class ApproveInvoiceResponse(_message.Message):
+    """What `ApproveInvoice` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as recorded."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveInvoiceResponse: _TypeAlias = ApproveInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class ReviseInvoiceRequest(_message.Message):
+    """What to give to `ReviseInvoice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisedLine]:
+        """The lines whose price changes; the others stay."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___RevisedLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseInvoiceRequest: _TypeAlias = ReviseInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class RevisedLine(_message.Message):
+    """A new price of one invoice line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_NO_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    line_no: _builtins.int
+    """Position of the line."""
+    @_builtins.property
+    def unit_price(self) -> _money_pb2.Money:
+        """Price of one unit before tax."""
+
+    def __init__(
+        self,
+        *,
+        line_no: _builtins.int = ...,
+        unit_price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_no", b"line_no", "unit_price", b"unit_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisedLine: _TypeAlias = RevisedLine  # noqa: Y015
+
+@_typing.final
+class ReviseInvoiceResponse(_message.Message):
+    """What `ReviseInvoice` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as recorded."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseInvoiceResponse: _TypeAlias = ReviseInvoiceResponse  # noqa: Y015

@@ -215,6 +215,51 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
                 _registered_method=True)
+        self.AcknowledgeException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AcknowledgeException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.FromString,
+                _registered_method=True)
+        self.BeginExceptionWork = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/BeginExceptionWork',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.FromString,
+                _registered_method=True)
+        self.CloseException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/CloseException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.FromString,
+                _registered_method=True)
+        self.VoidException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/VoidException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.FromString,
+                _registered_method=True)
+        self.ReopenException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReopenException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.FromString,
+                _registered_method=True)
+        self.BlockedBy = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/BlockedBy',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.FromString,
+                _registered_method=True)
+        self.WaiveGateCheck = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/WaiveGateCheck',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.FromString,
+                _registered_method=True)
+        self.ApproveInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApproveInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ReviseInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReviseInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -473,6 +518,69 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcknowledgeException(self, request, context):
+        """Takes note of an exception; the caller, or whom it names, owns it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginExceptionWork(self, request, context):
+        """Begins to work on an exception; the caller, or whom it names, owns it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseException(self, request, context):
+        """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidException(self, request, context):
+        """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenException(self, request, context):
+        """Records that an exception which was resolved or closed came back; it is due anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BlockedBy(self, request, context):
+        """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaiveGateCheck(self, request, context):
+        """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveInvoice(self, request, context):
+        """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviseInvoice(self, request, context):
+        """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrchestratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -655,6 +763,51 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.DecideExcursion,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.SerializeToString,
+            ),
+            'AcknowledgeException': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.SerializeToString,
+            ),
+            'BeginExceptionWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginExceptionWork,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.SerializeToString,
+            ),
+            'CloseException': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.SerializeToString,
+            ),
+            'VoidException': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.SerializeToString,
+            ),
+            'ReopenException': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.SerializeToString,
+            ),
+            'BlockedBy': grpc.unary_unary_rpc_method_handler(
+                    servicer.BlockedBy,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.SerializeToString,
+            ),
+            'WaiveGateCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaiveGateCheck,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.SerializeToString,
+            ),
+            'ApproveInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.SerializeToString,
+            ),
+            'ReviseInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviseInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1630,6 +1783,249 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/DecideExcursion',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AcknowledgeException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginExceptionWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/BeginExceptionWork',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/CloseException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/VoidException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReopenException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BlockedBy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/BlockedBy',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaiveGateCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/WaiveGateCheck',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApproveInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviseInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReviseInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

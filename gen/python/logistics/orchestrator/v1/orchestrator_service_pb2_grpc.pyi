@@ -105,6 +105,24 @@ class OrchestratorServiceStub:
     """Lists excursions, newest first."""
     DecideExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    AcknowledgeException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]
+    """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+    BeginExceptionWork: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]
+    """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+    CloseException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CloseExceptionRequest, _orchestrator_service_pb2.CloseExceptionResponse]
+    """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+    VoidException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.VoidExceptionRequest, _orchestrator_service_pb2.VoidExceptionResponse]
+    """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+    ReopenException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReopenExceptionRequest, _orchestrator_service_pb2.ReopenExceptionResponse]
+    """Records that an exception which was resolved or closed came back; it is due anew."""
+    BlockedBy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BlockedByRequest, _orchestrator_service_pb2.BlockedByResponse]
+    """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+    WaiveGateCheck: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.WaiveGateCheckRequest, _orchestrator_service_pb2.WaiveGateCheckResponse]
+    """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+    ApproveInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveInvoiceRequest, _orchestrator_service_pb2.ApproveInvoiceResponse]
+    """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+    ReviseInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReviseInvoiceRequest, _orchestrator_service_pb2.ReviseInvoiceResponse]
+    """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -183,6 +201,24 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Lists excursions, newest first."""
     DecideExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]  # type: ignore[assignment]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    AcknowledgeException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]  # type: ignore[assignment]
+    """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+    BeginExceptionWork: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]  # type: ignore[assignment]
+    """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+    CloseException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CloseExceptionRequest, _orchestrator_service_pb2.CloseExceptionResponse]  # type: ignore[assignment]
+    """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+    VoidException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.VoidExceptionRequest, _orchestrator_service_pb2.VoidExceptionResponse]  # type: ignore[assignment]
+    """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+    ReopenException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReopenExceptionRequest, _orchestrator_service_pb2.ReopenExceptionResponse]  # type: ignore[assignment]
+    """Records that an exception which was resolved or closed came back; it is due anew."""
+    BlockedBy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BlockedByRequest, _orchestrator_service_pb2.BlockedByResponse]  # type: ignore[assignment]
+    """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+    WaiveGateCheck: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.WaiveGateCheckRequest, _orchestrator_service_pb2.WaiveGateCheckResponse]  # type: ignore[assignment]
+    """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+    ApproveInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveInvoiceRequest, _orchestrator_service_pb2.ApproveInvoiceResponse]  # type: ignore[assignment]
+    """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+    ReviseInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReviseInvoiceRequest, _orchestrator_service_pb2.ReviseInvoiceResponse]  # type: ignore[assignment]
+    """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -474,5 +510,77 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.DecideExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideExcursionResponse]]:
         """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+
+    @_abc_1.abstractmethod
+    def AcknowledgeException(
+        self,
+        request: _orchestrator_service_pb2.AcknowledgeExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AcknowledgeExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.AcknowledgeExceptionResponse]]:
+        """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+
+    @_abc_1.abstractmethod
+    def BeginExceptionWork(
+        self,
+        request: _orchestrator_service_pb2.BeginExceptionWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.BeginExceptionWorkResponse, _abc.Awaitable[_orchestrator_service_pb2.BeginExceptionWorkResponse]]:
+        """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+
+    @_abc_1.abstractmethod
+    def CloseException(
+        self,
+        request: _orchestrator_service_pb2.CloseExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.CloseExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.CloseExceptionResponse]]:
+        """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+
+    @_abc_1.abstractmethod
+    def VoidException(
+        self,
+        request: _orchestrator_service_pb2.VoidExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.VoidExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.VoidExceptionResponse]]:
+        """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+
+    @_abc_1.abstractmethod
+    def ReopenException(
+        self,
+        request: _orchestrator_service_pb2.ReopenExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReopenExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.ReopenExceptionResponse]]:
+        """Records that an exception which was resolved or closed came back; it is due anew."""
+
+    @_abc_1.abstractmethod
+    def BlockedBy(
+        self,
+        request: _orchestrator_service_pb2.BlockedByRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.BlockedByResponse, _abc.Awaitable[_orchestrator_service_pb2.BlockedByResponse]]:
+        """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+
+    @_abc_1.abstractmethod
+    def WaiveGateCheck(
+        self,
+        request: _orchestrator_service_pb2.WaiveGateCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.WaiveGateCheckResponse, _abc.Awaitable[_orchestrator_service_pb2.WaiveGateCheckResponse]]:
+        """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+
+    @_abc_1.abstractmethod
+    def ApproveInvoice(
+        self,
+        request: _orchestrator_service_pb2.ApproveInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApproveInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.ApproveInvoiceResponse]]:
+        """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+
+    @_abc_1.abstractmethod
+    def ReviseInvoice(
+        self,
+        request: _orchestrator_service_pb2.ReviseInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReviseInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.ReviseInvoiceResponse]]:
+        """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

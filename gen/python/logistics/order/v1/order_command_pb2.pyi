@@ -65,6 +65,9 @@ class OrderCommand(_message.Message):
     CLAIM_FIELD_NUMBER: _builtins.int
     DECIDE_CLAIM_FIELD_NUMBER: _builtins.int
     RECORD_CREDIT_FIELD_NUMBER: _builtins.int
+    WAIVE_CHECK_FIELD_NUMBER: _builtins.int
+    RETRACT_PICKUP_FIELD_NUMBER: _builtins.int
+    RETRACT_DELIVERY_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order that is to change. Always set."""
     @_builtins.property
@@ -195,6 +198,18 @@ class OrderCommand(_message.Message):
     def record_credit(self) -> Global___RecordOrderCredit:
         """Record that a credit memo was posted."""
 
+    @_builtins.property
+    def waive_check(self) -> Global___WaiveOrderCheck:
+        """Let a check of the billing gate pass that fails."""
+
+    @_builtins.property
+    def retract_pickup(self) -> Global___RetractOrderPickup:
+        """Take back that lines left a pickup."""
+
+    @_builtins.property
+    def retract_delivery(self) -> Global___RetractOrderDelivery:
+        """Take back what was set down at a stop."""
+
     def __init__(
         self,
         *,
@@ -231,12 +246,15 @@ class OrderCommand(_message.Message):
         claim: Global___ClaimOrder | None = ...,
         decide_claim: Global___DecideOrderClaim | None = ...,
         record_credit: Global___RecordOrderCredit | None = ...,
+        waive_check: Global___WaiveOrderCheck | None = ...,
+        retract_pickup: Global___RetractOrderPickup | None = ...,
+        retract_delivery: Global___RetractOrderDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge", "dispose", "lay_disposition", "unlay_disposition", "record_return", "claim", "decide_claim", "record_credit"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge", "dispose", "lay_disposition", "unlay_disposition", "record_return", "claim", "decide_claim", "record_credit", "waive_check", "retract_pickup", "retract_delivery"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1122,3 +1140,87 @@ class RecordOrderCredit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOrderCredit: _TypeAlias = RecordOrderCredit  # noqa: Y015
+
+@_typing.final
+class WaiveOrderCheck(_message.Message):
+    """Let a check of the billing gate pass that fails. Whether the caller may, the policy says before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check, WAIVED, with who waives it and why."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveOrderCheck: _TypeAlias = WaiveOrderCheck  # noqa: Y015
+
+@_typing.final
+class RetractOrderPickup(_message.Message):
+    """Take back that lines left a pickup: the road says that they did not. Refused once something was delivered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractOrderPickup: _TypeAlias = RetractOrderPickup  # noqa: Y015
+
+@_typing.final
+class RetractOrderDelivery(_message.Message):
+    """Take back what was set down at a stop: the road says that it was not. Refused once the billing gate has opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractOrderDelivery: _TypeAlias = RetractOrderDelivery  # noqa: Y015

@@ -93,6 +93,9 @@ class OrderEvent(_message.Message):
     CLAIMED_FIELD_NUMBER: _builtins.int
     CLAIM_DECIDED_FIELD_NUMBER: _builtins.int
     AMENDMENT_REFUSED_FIELD_NUMBER: _builtins.int
+    GATE_CHECK_WAIVED_FIELD_NUMBER: _builtins.int
+    PICKUP_RETRACTED_FIELD_NUMBER: _builtins.int
+    DELIVERY_RETRACTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Identifies this event; also the JetStream `Nats-Msg-Id` and the CloudEvents id. UUIDv5 of request and position."""
     order_id: _builtins.str
@@ -291,6 +294,18 @@ class OrderEvent(_message.Message):
     def amendment_refused(self) -> Global___OrderAmendmentRefused:
         """A change came too late to be carried out."""
 
+    @_builtins.property
+    def gate_check_waived(self) -> Global___OrderGateCheckWaived:
+        """Somebody with the right to do so let a check of the billing gate pass."""
+
+    @_builtins.property
+    def pickup_retracted(self) -> Global___OrderPickupRetracted:
+        """Lines had not left a pickup after all."""
+
+    @_builtins.property
+    def delivery_retracted(self) -> Global___OrderDeliveryRetracted:
+        """Goods had not been set down at a stop after all."""
+
     def __init__(
         self,
         *,
@@ -349,12 +364,15 @@ class OrderEvent(_message.Message):
         claimed: Global___OrderClaimed | None = ...,
         claim_decided: Global___OrderClaimDecided | None = ...,
         amendment_refused: Global___OrderAmendmentRefused | None = ...,
+        gate_check_waived: Global___OrderGateCheckWaived | None = ...,
+        pickup_retracted: Global___OrderPickupRetracted | None = ...,
+        delivery_retracted: Global___OrderDeliveryRetracted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "credited", b"credited", "delivered", b"delivered", "delivery_retracted", b"delivery_retracted", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "excursion_decided", b"excursion_decided", "gate_check_waived", b"gate_check_waived", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "pickup_retracted", b"pickup_retracted", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "classifier", b"classifier", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "classifier", b"classifier", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "delivery_retracted", b"delivery_retracted", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "excursion_decided", b"excursion_decided", "gate_check_waived", b"gate_check_waived", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "pickup_retracted", b"pickup_retracted", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "cold_chain_recorded", "excursion_decided", "charged", "charge_waived", "disposition_unlaid", "disposition_decided", "turned_back", "disposition_laid", "returned", "claimed", "claim_decided", "amendment_refused"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "cold_chain_recorded", "excursion_decided", "charged", "charge_waived", "disposition_unlaid", "disposition_decided", "turned_back", "disposition_laid", "returned", "claimed", "claim_decided", "amendment_refused", "gate_check_waived", "pickup_retracted", "delivery_retracted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1528,3 +1546,87 @@ class OrderExcursionDecided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderExcursionDecided: _TypeAlias = OrderExcursionDecided  # noqa: Y015
+
+@_typing.final
+class OrderGateCheckWaived(_message.Message):
+    """Somebody with the right to do so let a check of the billing gate pass."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check, WAIVED, with who waived it and why."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderGateCheckWaived: _TypeAlias = OrderGateCheckWaived  # noqa: Y015
+
+@_typing.final
+class OrderPickupRetracted(_message.Message):
+    """Lines had not left a pickup after all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderPickupRetracted: _TypeAlias = OrderPickupRetracted  # noqa: Y015
+
+@_typing.final
+class OrderDeliveryRetracted(_message.Message):
+    """Goods had not been set down at a stop after all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDeliveryRetracted: _TypeAlias = OrderDeliveryRetracted  # noqa: Y015

@@ -224,6 +224,14 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: EstimateArrival;
     case: "estimateArrival";
+  } | {
+    /**
+     * Take a fact about a stop back.
+     *
+     * @generated from field: logistics.load.v1.RetractStopFact retract_fact = 160;
+     */
+    value: RetractStopFact;
+    case: "retractFact";
   } | { case: undefined; value?: undefined };
 };
 
@@ -966,4 +974,39 @@ export declare type EstimateArrival = Message<"logistics.load.v1.EstimateArrival
  * Use `create(EstimateArrivalSchema)` to create a new message.
  */
 export declare const EstimateArrivalSchema: GenMessage<EstimateArrival>;
+
+/**
+ * Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+ * facts that remain make of it. Refused where that would undo the end of the load.
+ *
+ * @generated from message logistics.load.v1.RetractStopFact
+ */
+export declare type RetractStopFact = Message<"logistics.load.v1.RetractStopFact"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The events or observations that no longer count, as `StopTime.evidence_id` names them.
+   *
+   * @generated from field: repeated string evidence_ids = 2;
+   */
+  evidenceIds: string[];
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.RetractStopFact.
+ * Use `create(RetractStopFactSchema)` to create a new message.
+ */
+export declare const RetractStopFactSchema: GenMessage<RetractStopFact>;
 

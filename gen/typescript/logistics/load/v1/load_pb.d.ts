@@ -183,6 +183,13 @@ export declare type StopTime = Message<"logistics.load.v1.StopTime"> & {
    * @generated from field: string evidence_id = 4;
    */
   evidenceId: string;
+
+  /**
+   * The event or observation that this one puts right: that one no longer counts, whichever came first. Unset means none.
+   *
+   * @generated from field: string corrects_evidence_id = 5;
+   */
+  correctsEvidenceId: string;
 };
 
 /**

@@ -8,11 +8,11 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import type { Message } from "@bufbuild/protobuf";
 import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
+import type { GateCheck, GateCheckKind, Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
 import type { Appointment, Load, LoadState } from "../../load/v1/load_pb.js";
-import type { Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
-import type { Hold } from "../../exception/v1/hold_pb.js";
+import type { Gate, Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
@@ -268,6 +268,13 @@ export declare type GetOrderResponse = Message<"logistics.orchestrator.v1.GetOrd
    * @generated from field: logistics.order.v1.Order order = 1;
    */
   order?: Order | undefined;
+
+  /**
+   * Every check of its billing gate with its newest result, also where the gate is shut. Empty before billing begins, and for customers.
+   *
+   * @generated from field: repeated logistics.invoice.v1.GateCheck gate_checks = 2;
+   */
+  gateChecks: GateCheck[];
 };
 
 /**
@@ -729,6 +736,13 @@ export declare type ListExceptionsRequest = Message<"logistics.orchestrator.v1.L
    * @generated from field: string order_id = 4;
    */
   orderId: string;
+
+  /**
+   * Only those of this load. Unset means all.
+   *
+   * @generated from field: string load_id = 5;
+   */
+  loadId: string;
 };
 
 /**
@@ -968,7 +982,7 @@ export declare type ReleaseHoldRequest = Message<"logistics.orchestrator.v1.Rele
   evidence: string;
 
   /**
-   * Who releases it.
+   * Who releases it, where the mesh asks for no proof of who calls; otherwise the proven identity counts, whatever stands here.
    *
    * @generated from field: string released_by = 4;
    */
@@ -2396,6 +2410,644 @@ export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1
 export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
 
 /**
+ * What to give to `AcknowledgeException`.
+ *
+ * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionRequest
+ */
+export declare type AcknowledgeExceptionRequest = Message<"logistics.orchestrator.v1.AcknowledgeExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Who sees to it. Unset means the caller.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AcknowledgeExceptionRequest.
+ * Use `create(AcknowledgeExceptionRequestSchema)` to create a new message.
+ */
+export declare const AcknowledgeExceptionRequestSchema: GenMessage<AcknowledgeExceptionRequest>;
+
+/**
+ * What `AcknowledgeException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionResponse
+ */
+export declare type AcknowledgeExceptionResponse = Message<"logistics.orchestrator.v1.AcknowledgeExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AcknowledgeExceptionResponse.
+ * Use `create(AcknowledgeExceptionResponseSchema)` to create a new message.
+ */
+export declare const AcknowledgeExceptionResponseSchema: GenMessage<AcknowledgeExceptionResponse>;
+
+/**
+ * What to give to `BeginExceptionWork`.
+ *
+ * @generated from message logistics.orchestrator.v1.BeginExceptionWorkRequest
+ */
+export declare type BeginExceptionWorkRequest = Message<"logistics.orchestrator.v1.BeginExceptionWorkRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Who sees to it. Unset means the caller.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BeginExceptionWorkRequest.
+ * Use `create(BeginExceptionWorkRequestSchema)` to create a new message.
+ */
+export declare const BeginExceptionWorkRequestSchema: GenMessage<BeginExceptionWorkRequest>;
+
+/**
+ * What `BeginExceptionWork` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.BeginExceptionWorkResponse
+ */
+export declare type BeginExceptionWorkResponse = Message<"logistics.orchestrator.v1.BeginExceptionWorkResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BeginExceptionWorkResponse.
+ * Use `create(BeginExceptionWorkResponseSchema)` to create a new message.
+ */
+export declare const BeginExceptionWorkResponseSchema: GenMessage<BeginExceptionWorkResponse>;
+
+/**
+ * What to give to `CloseException`.
+ *
+ * @generated from message logistics.orchestrator.v1.CloseExceptionRequest
+ */
+export declare type CloseExceptionRequest = Message<"logistics.orchestrator.v1.CloseExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.CloseExceptionRequest.
+ * Use `create(CloseExceptionRequestSchema)` to create a new message.
+ */
+export declare const CloseExceptionRequestSchema: GenMessage<CloseExceptionRequest>;
+
+/**
+ * What `CloseException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.CloseExceptionResponse
+ */
+export declare type CloseExceptionResponse = Message<"logistics.orchestrator.v1.CloseExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.CloseExceptionResponse.
+ * Use `create(CloseExceptionResponseSchema)` to create a new message.
+ */
+export declare const CloseExceptionResponseSchema: GenMessage<CloseExceptionResponse>;
+
+/**
+ * What to give to `VoidException`.
+ *
+ * @generated from message logistics.orchestrator.v1.VoidExceptionRequest
+ */
+export declare type VoidExceptionRequest = Message<"logistics.orchestrator.v1.VoidExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.VoidExceptionRequest.
+ * Use `create(VoidExceptionRequestSchema)` to create a new message.
+ */
+export declare const VoidExceptionRequestSchema: GenMessage<VoidExceptionRequest>;
+
+/**
+ * What `VoidException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.VoidExceptionResponse
+ */
+export declare type VoidExceptionResponse = Message<"logistics.orchestrator.v1.VoidExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.VoidExceptionResponse.
+ * Use `create(VoidExceptionResponseSchema)` to create a new message.
+ */
+export declare const VoidExceptionResponseSchema: GenMessage<VoidExceptionResponse>;
+
+/**
+ * What to give to `ReopenException`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReopenExceptionRequest
+ */
+export declare type ReopenExceptionRequest = Message<"logistics.orchestrator.v1.ReopenExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReopenExceptionRequest.
+ * Use `create(ReopenExceptionRequestSchema)` to create a new message.
+ */
+export declare const ReopenExceptionRequestSchema: GenMessage<ReopenExceptionRequest>;
+
+/**
+ * What `ReopenException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReopenExceptionResponse
+ */
+export declare type ReopenExceptionResponse = Message<"logistics.orchestrator.v1.ReopenExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReopenExceptionResponse.
+ * Use `create(ReopenExceptionResponseSchema)` to create a new message.
+ */
+export declare const ReopenExceptionResponseSchema: GenMessage<ReopenExceptionResponse>;
+
+/**
+ * What to give to `BlockedBy`. Exactly one of order, load and invoice is set.
+ *
+ * @generated from message logistics.orchestrator.v1.BlockedByRequest
+ */
+export declare type BlockedByRequest = Message<"logistics.orchestrator.v1.BlockedByRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop of the load. Unset means the load as a whole.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The line of the order. Unset means the order as a whole.
+   *
+   * @generated from field: string line_id = 4;
+   */
+  lineId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 5;
+   */
+  invoiceId: string;
+
+  /**
+   * The gate. Always set.
+   *
+   * @generated from field: logistics.exception.v1.Gate gate = 6;
+   */
+  gate: Gate;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BlockedByRequest.
+ * Use `create(BlockedByRequestSchema)` to create a new message.
+ */
+export declare const BlockedByRequestSchema: GenMessage<BlockedByRequest>;
+
+/**
+ * What `BlockedBy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.BlockedByResponse
+ */
+export declare type BlockedByResponse = Message<"logistics.orchestrator.v1.BlockedByResponse"> & {
+  /**
+   * Whether anything blocks the gate.
+   *
+   * @generated from field: bool blocked = 1;
+   */
+  blocked: boolean;
+
+  /**
+   * What blocks it, oldest first.
+   *
+   * @generated from field: repeated logistics.orchestrator.v1.Blocker blockers = 2;
+   */
+  blockers: Blocker[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BlockedByResponse.
+ * Use `create(BlockedByResponseSchema)` to create a new message.
+ */
+export declare const BlockedByResponseSchema: GenMessage<BlockedByResponse>;
+
+/**
+ * One hold that blocks a gate.
+ *
+ * @generated from message logistics.orchestrator.v1.Blocker
+ */
+export declare type Blocker = Message<"logistics.orchestrator.v1.Blocker"> & {
+  /**
+   * The hold, with its reason.
+   *
+   * @generated from field: logistics.exception.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * Where it stands as seen from the subject: `order`, `line`, `load`, `stop` or `invoice`, with the id after a slash.
+   *
+   * @generated from field: string stands_on = 2;
+   */
+  standsOn: string;
+
+  /**
+   * The scope that whoever releases it must hold.
+   *
+   * @generated from field: string release_scope = 3;
+   */
+  releaseScope: string;
+
+  /**
+   * Who may not release it, since four eyes are needed. Unset means nobody.
+   *
+   * @generated from field: string not_by = 4;
+   */
+  notBy: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.Blocker.
+ * Use `create(BlockerSchema)` to create a new message.
+ */
+export declare const BlockerSchema: GenMessage<Blocker>;
+
+/**
+ * What to give to `WaiveGateCheck`.
+ *
+ * @generated from message logistics.orchestrator.v1.WaiveGateCheckRequest
+ */
+export declare type WaiveGateCheckRequest = Message<"logistics.orchestrator.v1.WaiveGateCheckRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The check. Always set.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheckKind check = 3;
+   */
+  check: GateCheckKind;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.WaiveGateCheckRequest.
+ * Use `create(WaiveGateCheckRequestSchema)` to create a new message.
+ */
+export declare const WaiveGateCheckRequestSchema: GenMessage<WaiveGateCheckRequest>;
+
+/**
+ * What `WaiveGateCheck` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.WaiveGateCheckResponse
+ */
+export declare type WaiveGateCheckResponse = Message<"logistics.orchestrator.v1.WaiveGateCheckResponse"> & {
+  /**
+   * The check as it was recorded.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.WaiveGateCheckResponse.
+ * Use `create(WaiveGateCheckResponseSchema)` to create a new message.
+ */
+export declare const WaiveGateCheckResponseSchema: GenMessage<WaiveGateCheckResponse>;
+
+/**
+ * What to give to `ApproveInvoice`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveInvoiceRequest
+ */
+export declare type ApproveInvoiceRequest = Message<"logistics.orchestrator.v1.ApproveInvoiceRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 2;
+   */
+  invoiceId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveInvoiceRequest.
+ * Use `create(ApproveInvoiceRequestSchema)` to create a new message.
+ */
+export declare const ApproveInvoiceRequestSchema: GenMessage<ApproveInvoiceRequest>;
+
+/**
+ * What `ApproveInvoice` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveInvoiceResponse
+ */
+export declare type ApproveInvoiceResponse = Message<"logistics.orchestrator.v1.ApproveInvoiceResponse"> & {
+  /**
+   * The invoice as recorded.
+   *
+   * @generated from field: logistics.invoice.v1.Invoice invoice = 1;
+   */
+  invoice?: Invoice | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveInvoiceResponse.
+ * Use `create(ApproveInvoiceResponseSchema)` to create a new message.
+ */
+export declare const ApproveInvoiceResponseSchema: GenMessage<ApproveInvoiceResponse>;
+
+/**
+ * What to give to `ReviseInvoice`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReviseInvoiceRequest
+ */
+export declare type ReviseInvoiceRequest = Message<"logistics.orchestrator.v1.ReviseInvoiceRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 2;
+   */
+  invoiceId: string;
+
+  /**
+   * The lines whose price changes; the others stay.
+   *
+   * @generated from field: repeated logistics.orchestrator.v1.RevisedLine lines = 3;
+   */
+  lines: RevisedLine[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReviseInvoiceRequest.
+ * Use `create(ReviseInvoiceRequestSchema)` to create a new message.
+ */
+export declare const ReviseInvoiceRequestSchema: GenMessage<ReviseInvoiceRequest>;
+
+/**
+ * A new price of one invoice line.
+ *
+ * @generated from message logistics.orchestrator.v1.RevisedLine
+ */
+export declare type RevisedLine = Message<"logistics.orchestrator.v1.RevisedLine"> & {
+  /**
+   * Position of the line.
+   *
+   * @generated from field: int32 line_no = 1;
+   */
+  lineNo: number;
+
+  /**
+   * Price of one unit before tax.
+   *
+   * @generated from field: logistics.type.v1.Money unit_price = 2;
+   */
+  unitPrice?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RevisedLine.
+ * Use `create(RevisedLineSchema)` to create a new message.
+ */
+export declare const RevisedLineSchema: GenMessage<RevisedLine>;
+
+/**
+ * What `ReviseInvoice` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReviseInvoiceResponse
+ */
+export declare type ReviseInvoiceResponse = Message<"logistics.orchestrator.v1.ReviseInvoiceResponse"> & {
+  /**
+   * The invoice as recorded.
+   *
+   * @generated from field: logistics.invoice.v1.Invoice invoice = 1;
+   */
+  invoice?: Invoice | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReviseInvoiceResponse.
+ * Use `create(ReviseInvoiceResponseSchema)` to create a new message.
+ */
+export declare const ReviseInvoiceResponseSchema: GenMessage<ReviseInvoiceResponse>;
+
+/**
  * What cancelling an order does, by its phase (domain reference 3.1).
  *
  * @generated from enum logistics.orchestrator.v1.CancelConsequence
@@ -2814,6 +3466,96 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideExcursionRequestSchema;
     output: typeof DecideExcursionResponseSchema;
+  },
+  /**
+   * Takes note of an exception; the caller, or whom it names, owns it from then on.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AcknowledgeException
+   */
+  acknowledgeException: {
+    methodKind: "unary";
+    input: typeof AcknowledgeExceptionRequestSchema;
+    output: typeof AcknowledgeExceptionResponseSchema;
+  },
+  /**
+   * Begins to work on an exception; the caller, or whom it names, owns it from then on.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.BeginExceptionWork
+   */
+  beginExceptionWork: {
+    methodKind: "unary";
+    input: typeof BeginExceptionWorkRequestSchema;
+    output: typeof BeginExceptionWorkResponseSchema;
+  },
+  /**
+   * Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.CloseException
+   */
+  closeException: {
+    methodKind: "unary";
+    input: typeof CloseExceptionRequestSchema;
+    output: typeof CloseExceptionResponseSchema;
+  },
+  /**
+   * Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.VoidException
+   */
+  voidException: {
+    methodKind: "unary";
+    input: typeof VoidExceptionRequestSchema;
+    output: typeof VoidExceptionResponseSchema;
+  },
+  /**
+   * Records that an exception which was resolved or closed came back; it is due anew.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReopenException
+   */
+  reopenException: {
+    methodKind: "unary";
+    input: typeof ReopenExceptionRequestSchema;
+    output: typeof ReopenExceptionResponseSchema;
+  },
+  /**
+   * Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.BlockedBy
+   */
+  blockedBy: {
+    methodKind: "unary";
+    input: typeof BlockedByRequestSchema;
+    output: typeof BlockedByResponseSchema;
+  },
+  /**
+   * Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.WaiveGateCheck
+   */
+  waiveGateCheck: {
+    methodKind: "unary";
+    input: typeof WaiveGateCheckRequestSchema;
+    output: typeof WaiveGateCheckResponseSchema;
+  },
+  /**
+   * Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApproveInvoice
+   */
+  approveInvoice: {
+    methodKind: "unary";
+    input: typeof ApproveInvoiceRequestSchema;
+    output: typeof ApproveInvoiceResponseSchema;
+  },
+  /**
+   * Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReviseInvoice
+   */
+  reviseInvoice: {
+    methodKind: "unary";
+    input: typeof ReviseInvoiceRequestSchema;
+    output: typeof ReviseInvoiceResponseSchema;
   },
 }>;
 

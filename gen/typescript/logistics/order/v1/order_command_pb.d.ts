@@ -291,6 +291,30 @@ export declare type OrderCommand = Message<"logistics.order.v1.OrderCommand"> & 
      */
     value: RecordOrderCredit;
     case: "recordCredit";
+  } | {
+    /**
+     * Let a check of the billing gate pass that fails.
+     *
+     * @generated from field: logistics.order.v1.WaiveOrderCheck waive_check = 130;
+     */
+    value: WaiveOrderCheck;
+    case: "waiveCheck";
+  } | {
+    /**
+     * Take back that lines left a pickup.
+     *
+     * @generated from field: logistics.order.v1.RetractOrderPickup retract_pickup = 131;
+     */
+    value: RetractOrderPickup;
+    case: "retractPickup";
+  } | {
+    /**
+     * Take back what was set down at a stop.
+     *
+     * @generated from field: logistics.order.v1.RetractOrderDelivery retract_delivery = 132;
+     */
+    value: RetractOrderDelivery;
+    case: "retractDelivery";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1200,4 +1224,92 @@ export declare type RecordOrderCredit = Message<"logistics.order.v1.RecordOrderC
  * Use `create(RecordOrderCreditSchema)` to create a new message.
  */
 export declare const RecordOrderCreditSchema: GenMessage<RecordOrderCredit>;
+
+/**
+ * Let a check of the billing gate pass that fails. Whether the caller may, the policy says before.
+ *
+ * @generated from message logistics.order.v1.WaiveOrderCheck
+ */
+export declare type WaiveOrderCheck = Message<"logistics.order.v1.WaiveOrderCheck"> & {
+  /**
+   * The check, WAIVED, with who waives it and why.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.WaiveOrderCheck.
+ * Use `create(WaiveOrderCheckSchema)` to create a new message.
+ */
+export declare const WaiveOrderCheckSchema: GenMessage<WaiveOrderCheck>;
+
+/**
+ * Take back that lines left a pickup: the road says that they did not. Refused once something was delivered.
+ *
+ * @generated from message logistics.order.v1.RetractOrderPickup
+ */
+export declare type RetractOrderPickup = Message<"logistics.order.v1.RetractOrderPickup"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.RetractOrderPickup.
+ * Use `create(RetractOrderPickupSchema)` to create a new message.
+ */
+export declare const RetractOrderPickupSchema: GenMessage<RetractOrderPickup>;
+
+/**
+ * Take back what was set down at a stop: the road says that it was not. Refused once the billing gate has opened.
+ *
+ * @generated from message logistics.order.v1.RetractOrderDelivery
+ */
+export declare type RetractOrderDelivery = Message<"logistics.order.v1.RetractOrderDelivery"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.RetractOrderDelivery.
+ * Use `create(RetractOrderDeliverySchema)` to create a new message.
+ */
+export declare const RetractOrderDeliverySchema: GenMessage<RetractOrderDelivery>;
 

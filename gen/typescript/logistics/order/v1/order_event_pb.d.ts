@@ -458,6 +458,30 @@ export declare type OrderEvent = Message<"logistics.order.v1.OrderEvent"> & {
      */
     value: OrderAmendmentRefused;
     case: "amendmentRefused";
+  } | {
+    /**
+     * Somebody with the right to do so let a check of the billing gate pass.
+     *
+     * @generated from field: logistics.order.v1.OrderGateCheckWaived gate_check_waived = 140;
+     */
+    value: OrderGateCheckWaived;
+    case: "gateCheckWaived";
+  } | {
+    /**
+     * Lines had not left a pickup after all.
+     *
+     * @generated from field: logistics.order.v1.OrderPickupRetracted pickup_retracted = 141;
+     */
+    value: OrderPickupRetracted;
+    case: "pickupRetracted";
+  } | {
+    /**
+     * Goods had not been set down at a stop after all.
+     *
+     * @generated from field: logistics.order.v1.OrderDeliveryRetracted delivery_retracted = 142;
+     */
+    value: OrderDeliveryRetracted;
+    case: "deliveryRetracted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1682,4 +1706,92 @@ export declare type OrderExcursionDecided = Message<"logistics.order.v1.OrderExc
  * Use `create(OrderExcursionDecidedSchema)` to create a new message.
  */
 export declare const OrderExcursionDecidedSchema: GenMessage<OrderExcursionDecided>;
+
+/**
+ * Somebody with the right to do so let a check of the billing gate pass.
+ *
+ * @generated from message logistics.order.v1.OrderGateCheckWaived
+ */
+export declare type OrderGateCheckWaived = Message<"logistics.order.v1.OrderGateCheckWaived"> & {
+  /**
+   * The check, WAIVED, with who waived it and why.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderGateCheckWaived.
+ * Use `create(OrderGateCheckWaivedSchema)` to create a new message.
+ */
+export declare const OrderGateCheckWaivedSchema: GenMessage<OrderGateCheckWaived>;
+
+/**
+ * Lines had not left a pickup after all.
+ *
+ * @generated from message logistics.order.v1.OrderPickupRetracted
+ */
+export declare type OrderPickupRetracted = Message<"logistics.order.v1.OrderPickupRetracted"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderPickupRetracted.
+ * Use `create(OrderPickupRetractedSchema)` to create a new message.
+ */
+export declare const OrderPickupRetractedSchema: GenMessage<OrderPickupRetracted>;
+
+/**
+ * Goods had not been set down at a stop after all.
+ *
+ * @generated from message logistics.order.v1.OrderDeliveryRetracted
+ */
+export declare type OrderDeliveryRetracted = Message<"logistics.order.v1.OrderDeliveryRetracted"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderDeliveryRetracted.
+ * Use `create(OrderDeliveryRetractedSchema)` to create a new message.
+ */
+export declare const OrderDeliveryRetractedSchema: GenMessage<OrderDeliveryRetracted>;
 
