@@ -167,8 +167,11 @@ def _remainder_cancelled(state: State, _order: Order, event: OrderEvent) -> Stat
 
 def _review_opened(state: State, _order: Order, event: OrderEvent) -> State:
     opened = event.review_opened
-    since = state.review.opened_time if state.review is not None else None
-    if since is None and not opened.decided:
+    waiting = state.review is not None and not state.review.decided
+    since = state.review.opened_time if state.review is not None and waiting else None
+    if opened.decided:
+        since = None  # nobody is waited for any more; a review that is opened anew counts anew
+    elif since is None:
         since = event.record_time.ToDatetime(tzinfo=UTC)
     return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided, since))
 
