@@ -32,4 +32,4 @@ def test_events_are_never_dropped_to_make_room() -> None:
     assert droppable == {"ALERTS", "TELEMETRY", "TIMERS"}
     assert next(spec for spec in STREAMS if spec.name == "TIMERS").max_bytes == 0
     ageing = {spec.name for spec in STREAMS if spec.max_age}
-    assert ageing == {"INBOX", "TELEMETRY", "DEADLETTER"}
+    assert ageing == {"ALERTS", "INBOX", "TELEMETRY", "DEADLETTER"}
