@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from services.orchestrator.servicer.billing import BillingMethods
+from services.orchestrator.servicer.endings import EndingMethods
 from services.orchestrator.servicer.exceptions import ExceptionMethods
 from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
+from services.orchestrator.servicer.holds import HoldMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
+from services.orchestrator.servicer.payables import PayableMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
 """Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
@@ -14,5 +18,8 @@ content, so that they need no record of their answers. All others would take ano
 repetition of the first, and answer as if it had been done."""
 
 
-class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods):
+class OrchestratorServicer(
+    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
+    ExcursionMethods, PayableMethods,
+):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""
