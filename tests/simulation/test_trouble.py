@@ -146,7 +146,7 @@ async def test_a_second_proof_counts_until_the_gate_opens_and_is_told_of_afterwa
         first = (await world.orchestrator.desk.journal.find(pod.DECIDER, ids.derive(delivery, "pod"))).state.pod
         assert first is not None
         assert first.state == PodState.POD_STATE_SUPERSEDED
-        # The refused piece rides back; the quiet period counts from the last stop of the order, so from that one too.
+        # The stop is completed when its newest proof says, so the quiet period counts from the second one.
         await world.run_for(timedelta(hours=2), [order_id])
         await world.run_until_settled([order_id])
         assert (await world.order(order_id)).lines[0].quantities.invoiced.value == "3"
