@@ -14,6 +14,7 @@ from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
+from logistics.type.v1 import temperature_pb2 as _temperature_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
 import sys
@@ -305,6 +306,7 @@ class StopTask(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order. Always set."""
     line_id: _builtins.str
@@ -335,6 +337,10 @@ class StopTask(_message.Message):
     def volume(self) -> _quantity_pb2.Quantity:
         """Volume of `expected`, in MTQ. Unset means unknown."""
 
+    @_builtins.property
+    def profile(self) -> _temperature_pb2.TemperatureProfile:
+        """How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient."""
+
     def __init__(
         self,
         *,
@@ -347,10 +353,11 @@ class StopTask(_message.Message):
         sku: _builtins.str = ...,
         weight: _quantity_pb2.Quantity | None = ...,
         volume: _quantity_pb2.Quantity | None = ...,
+        profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "profile", b"profile", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "profile", b"profile", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -420,6 +427,7 @@ class Stop(_message.Message):
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     SERVICE_DURATION_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """Our id, UUID; the same through every new plan, and what late events refer to."""
     sequence: _builtins.int
@@ -490,6 +498,10 @@ class Stop(_message.Message):
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the stop."""
 
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When `estimated_arrival_time` was estimated. Unset means not told."""
+
     def __init__(
         self,
         *,
@@ -515,10 +527,11 @@ class Stop(_message.Message):
         instructions: _builtins.str = ...,
         service_duration: _duration_pb2.Duration | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,6 +7,7 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { TemperatureProfile } from "../../type/v1/temperature_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier, TimeWindow } from "../../type/v1/time_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
@@ -86,6 +87,13 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
    * @generated from field: logistics.type.v1.Quantity volume = 9;
    */
   volume?: Quantity | undefined;
+
+  /**
+   * How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient.
+   *
+   * @generated from field: logistics.type.v1.TemperatureProfile profile = 10;
+   */
+  profile?: TemperatureProfile | undefined;
 };
 
 /**
@@ -294,6 +302,13 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 22;
    */
   references: ExternalReference[];
+
+  /**
+   * When `estimated_arrival_time` was estimated. Unset means not told.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 23;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**
