@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import completing, ending, estimates, facts, planning
+from services.orchestrator.deciders.load import completing, ending, estimates, facts, planning, tendering
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -37,6 +37,13 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
     "estimate_arrival": estimates.estimate,
+    "offer": tendering.offer,
+    "tender_sent": tendering.record_sent,
+    "tender_undelivered": tendering.record_undelivered,
+    "answer_tender": tendering.answer,
+    "award_tender": tendering.award,
+    "expire_tenders": tendering.expire,
+    "withdraw_tenders": tendering.withdraw,
 }
 
 
