@@ -31,6 +31,8 @@ from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.ripple import LoadRipple
+from services.orchestrator.processes.tendering import TIMER as TENDER_TIMER
+from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.processes.watchdog import Watchdog
 from services.orchestrator.read_model import ReadModel
 from services.orchestrator.servicer.desk import Desk
@@ -80,7 +82,8 @@ def compose(
     outside = OutsideActions(journal, ports.erp, ports.fleet)
     driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policies)
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
-    hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
+    tendering = Tendering(journal, ports.fleet, bus, clock, policies)
+    hauling = HaulageDriver(journal, ports.fleet, tendering, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
     seeing = Observations(journal, policies)
@@ -97,11 +100,13 @@ def compose(
         clock=clock,
         cold_chain=cold,
         policies=policies,
+        tendering=tendering,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
+        _subscription("TIMERS", "tender-due", (f"logistics.due.{TENDER_TIMER}.>",), hauling.due, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),

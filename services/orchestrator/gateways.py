@@ -22,6 +22,8 @@ from logistics.dispatch.v1 import (
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    TenderLoadRequest,
+    TenderLoadResponse,
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
@@ -62,6 +64,10 @@ class FleetGateway(Protocol):
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         """Lay orders on loads."""
+        ...
+
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
         ...
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
@@ -121,6 +127,10 @@ class GrpcFleetGateway:
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         """Lay orders on loads."""
         return await call(self._stub.PlanLoads(request))
+
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
+        return await call(self._stub.TenderLoad(request))
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         """Name vehicle and driver."""

@@ -29,6 +29,9 @@ from logistics.dispatch.v1 import (
     PlanLoadsRequest,
     PlanLoadsResponse,
     SkipReason,
+    TenderAnswer,
+    TenderLoadRequest,
+    TenderLoadResponse,
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
@@ -152,6 +155,10 @@ class YardFleet:
         self.full = 0
         """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
+        self.offered: dict[str, list[str]] = defaultdict(list)
+        """Carriers that a load was brought to, in their order."""
+        self.connected: dict[str, TenderAnswer.ValueType] = {}
+        """How carriers answer at once whose systems are connected; the others answer later."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -196,11 +203,27 @@ class YardFleet:
         )
         return PlanLoadsResponse(loads=[load])
 
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        def act() -> TenderLoadResponse:
+            if request.carrier_scac not in self.offered[request.load_id]:
+                self.offered[request.load_id].append(request.carrier_scac)
+            answer = self.connected.get(request.carrier_scac, TenderAnswer.TENDER_ANSWER_PENDING)
+            return TenderLoadResponse(answer=answer)
+
+        return await self.faults.call("tender_load", act)
+
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         def act() -> AssignLoadResponse:
             known = self.assignments.get(request.load_id)
             if known is None:
-                known = Assignment(epoch=1, vehicle_id=f"truck-{len(self.assignments) + 1}", driver_ids=["driver-1"])
+                own = f"truck-{len(self.assignments) + 1}"
+                sent = request.vehicle_id or f"{request.carrier_scac}-{request.load_id[:8]}"
+                crew = [request.driver_id] if request.carrier_scac and request.driver_id else []
+                known = Assignment(
+                    epoch=1,
+                    vehicle_id=sent if request.carrier_scac else own,
+                    driver_ids=crew if request.carrier_scac else ["driver-1"],
+                )
                 known.start_time.FromDatetime(self._clock.now())
                 self.assignments[request.load_id] = known
             return AssignLoadResponse(assignment=known)

@@ -1,4 +1,4 @@
-"""What a load of the own fleet needs next, from its own state alone (pure)."""
+"""What a load needs next, from its own state alone (pure)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from logistics.load.v1 import Load, LoadState
 
 
 @dataclass(frozen=True, slots=True)
+class FindCarrier:
+    """Go on asking carriers; what exactly is another phase's to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
-    """Ask the fleet for vehicle and driver."""
+    """Ask the fleet for vehicle and driver, or have it note those that the carrier sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,19 @@ class Rest:
     reason: str
 
 
-Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Withdraw | Rest
+Step: TypeAlias = FindCarrier | Assign | Dispatch | Free | TakeBack | Withdraw | Rest
 
 
-def phase(load: Load, *, dispatch_blocked: bool) -> Step:
-    """Return what a load needs next. `dispatch_blocked`: a hold, or an order that is not wholly planned."""
-    if load.state == LoadState.LOAD_STATE_PLANNED:
-        return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
+def phase(load: Load, *, dispatch_blocked: bool, asks_carriers: bool = False) -> Step:
+    """Return what a load needs next.
+
+    `dispatch_blocked`: a hold, or an order that is not wholly planned. `asks_carriers`: nobody of the own fleet is
+    named before carriers had their say.
+    """
+    if asks_carriers:
+        return FindCarrier()
+    if load.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED}:
+        return Assign()
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
         return Rest("a hold or an order that is not wholly planned blocks dispatch") if dispatch_blocked else Dispatch()
     if load.state == LoadState.LOAD_STATE_COMPLETED:

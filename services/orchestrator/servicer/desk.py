@@ -19,6 +19,7 @@ from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.resolutions import Resolutions
+from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.read_model import ReadModel
 
 
@@ -37,6 +38,7 @@ class Desk:
     clock: Clock
     cold_chain: ColdChain
     policies: Policies
+    tendering: Tendering
 
 
 class Methods(OrchestratorServiceServicer):

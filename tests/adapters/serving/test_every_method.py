@@ -60,7 +60,15 @@ SCOPES = sorted({scope for method in EVERY.values() for scope in method.GetOptio
 BY_CERTIFICATE = {
     "operator": set(EVERY),
     "orchestrator": named(
-        DISPATCH, "AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad", "GetDriver", "GetVehicle", "PlanLoads"
+        DISPATCH,
+        "AssignLoad",
+        "CancelLoad",
+        "CompleteLoad",
+        "DispatchLoad",
+        "GetDriver",
+        "GetVehicle",
+        "PlanLoads",
+        "TenderLoad",
     )
     | named(ERP, "ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder"),
     "erp_gateway": named(ORCHESTRATOR, "CancelOrder", "ListOrders", "SubmitOrder"),
@@ -70,7 +78,7 @@ BY_CERTIFICATE = {
 BY_TOKEN = {
     "gladhand.internal": set(EVERY),
     "gladhand.customer": named(ORCHESTRATOR, "GetOrder", "ListOrders", "WatchOrders"),
-    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery")
+    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery", "RespondToTender")
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }
 

@@ -1,7 +1,7 @@
 """Offers to carriers: made, answered, decided about, ended (domain reference 2.2 and 3.2).
 
-An answer that comes too late changes nothing, and is recorded: it may be argued about one day. Whatever the order in
-which answers come, one carrier has the load at most, since the acceptance and the end of all other offers are one event.
+An answer that comes too late changes nothing, and is recorded: it may be argued about one day. In whatever order answers
+come, one carrier has the load at most: the acceptance and the end of all other offers are one event.
 """
 
 from __future__ import annotations
@@ -155,10 +155,7 @@ def withdraw(state: State, command: LoadCommand) -> Message | None:
     load, wish = present(state), command.withdraw_tenders
     if wish.own_fleet and wish.tender_ids:
         raise violated("tender_ids", "the own fleet drives the whole load; leave tender_ids empty")
-    if wish.tender_ids:
-        named = [_offer(load, tender_id) for tender_id in wish.tender_ids]
-    else:
-        named = list(load.tenders)
+    named = [_offer(load, tender_id) for tender_id in wish.tender_ids] if wish.tender_ids else list(load.tenders)
     gone = [each for each in named if each.state in OPEN or each.state == TenderState.TENDER_STATE_ACCEPTED]
     if wish.own_fleet and load.own_fleet_chosen:
         return None
@@ -168,6 +165,14 @@ def withdraw(state: State, command: LoadCommand) -> Message | None:
         raise barred(load, "taking offers back", "take the assignment back first, or cancel the load")
     return LoadTenderWithdrawn(
         reason=wish.reason, tender_ids=[each.tender_id for each in gone], own_fleet=wish.own_fleet
+    )
+
+
+def counted(state: State, wish: AnswerTender) -> bool:
+    """Return whether an answer that was told is the one that counts."""
+    load = present(state)
+    return state.answers.get(wish.tender_id) == key_of(wish) or any(
+        each.tender_id == wish.tender_id and _has_it(each, wish) for each in load.tenders
     )
 
 
@@ -213,9 +218,7 @@ def _check_offers(load: Load, wish: OfferLoad, now_ns: int) -> None:
     if len(set(carriers)) != len(carriers):
         raise violated("offers.carrier_scac", "a carrier gets one offer at a time; name each carrier once")
     if len(load.tenders) + len(carriers) > _MOST_OFFERS:
-        raise violated(
-            "offers", f"a load is offered {_MOST_OFFERS} times at most; let the own fleet drive, or cancel it"
-        )
+        raise violated("offers", f"a load is offered {_MOST_OFFERS} times at most; let the own fleet drive")
     asked = {each.carrier_scac for each in load.tenders if each.state in OPEN}
     for each in wish.offers:
         if each.carrier_scac in asked:
