@@ -1,7 +1,7 @@
 """Offers to carriers: made, answered, decided about, ended (domain reference 2.2 and 3.2).
 
-An answer that comes too late changes nothing, and is recorded: it may be argued about one day. In whatever order answers
-come, one carrier has the load at most: the acceptance and the end of all other offers are one event.
+An answer that comes too late changes nothing, and is recorded: it may be argued about one day. In whatever order
+answers come, one carrier has the load at most: the acceptance and the end of all other offers are one event.
 """
 
 from __future__ import annotations
