@@ -20,6 +20,7 @@ from gladhand.cli.loads import app as loads_app
 from gladhand.cli.options import AsJson, OrderName, Where
 from gladhand.cli.orders import app as orders_app
 from gladhand.cli.running import asked, running_mesh
+from gladhand.cli.tender import app as tender_app
 from gladhand.cli.tokens import app as tokens_app
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(excursions_app, name="excursions")
+app.add_typer(tender_app, name="tender")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(bus_app, name="bus")

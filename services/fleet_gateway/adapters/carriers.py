@@ -21,7 +21,7 @@ from services.fleet_gateway.planner.layout import stamp
 
 
 async def noted(page: Page, booking: Booking, request: TenderLoadRequest, now: datetime) -> TenderLoadResponse:
-    """Note that a load is offered to a carrier, which answers the orchestrator. The plan keeps its vehicle meanwhile."""
+    """Note that a load is offered to a carrier, which answers the orchestrator. The plan keeps its vehicle."""
     rules.require_state(booking.load, "tendered", {LOAD_STATE_PLANNED})
     if not request.HasField("respond_by_time"):
         raise InvalidArgument(

@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from gladhand.errors import (
     Conflict,
     FailedPrecondition,
+    InvalidArgument,
     NotFound,
     RequestIdReused,
 )

@@ -25,6 +25,11 @@ def run(*arguments: str, home: Path) -> Result:
         ["status"], ["orders", "list"], ["orders", "show", "1"], ["loads", "list"], ["trace", "1"],
         ["excursions", "list"], ["excursions", "show", "1"],
         ["excursions", "decide", "1", "release", "--by", "quinn", "--evidence", "fine"],
+        ["tender", "list"], ["tender", "show", "1"], ["tender", "accept", "1", "SWFT"],
+        ["tender", "decline", "1", "SWFT"], ["tender", "counter", "1", "SWFT", "--rate", "USD 950"],
+        ["tender", "take", "1", "SWFT", "--by", "quinn"], ["tender", "offer", "1", "SWFT", "--by", "quinn"],
+        ["tender", "withdraw", "1", "--by", "quinn", "--reason", "no"],
+        ["tender", "own-fleet", "1", "--by", "quinn", "--reason", "no"],
         ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
     ],
 )  # fmt: skip
@@ -55,7 +60,7 @@ def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
     assert run("down", home=tmp_path).exit_code == 0
 
 
-@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["excursions"], ["dead-letters"]])
+@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["excursions"], ["tender"], ["dead-letters"]])
 def test_help_names_the_commands(command: list[str], tmp_path: Path) -> None:
     shown = run(*command, "--help", home=tmp_path)
     assert shown.exit_code == 0
