@@ -23,6 +23,7 @@ from logistics.load.v1 import (
     DeliveryEventSource,
     DepartStop,
     FailStop,
+    Load,
     Milestone,
     StopTime,
 )
@@ -38,6 +39,9 @@ from services.orchestrator.riding import stop_of
 log = logging.getLogger(__name__)
 
 FILTERS = ("logistics.observation.>",)
+
+_OTHERS = (".cold_chain",)
+"""Ends of the subjects of observations that are no milestones."""
 
 _SOURCES = {
     DeliveryEventSource.DELIVERY_EVENT_SOURCE_INFERRED: "inferred",
@@ -60,6 +64,8 @@ class Observations:
 
     async def handle(self, delivery: Delivery) -> None:
         """Hand on one milestone. Raises Poison where the message is none, and what the log raises."""
+        if delivery.subject.endswith(_OTHERS):
+            return  # it has a consumer of its own
         try:
             seen = DeliveryEvent.FromString(delivery.payload)
         except DecodeError as error:
@@ -70,10 +76,13 @@ class Observations:
         cause = _cause(seen, found.region if found is not None else seen.region)
         if found is not None and seen.milestone == Milestone.MILESTONE_BREAKDOWN and not seen.retracts_event_id:
             await breakdown(self._journal, found, seen, cause)
-            return
-        if found is None or stop_of(found, seen.stop_id) is None:
+        elif found is None or stop_of(found, seen.stop_id) is None:
             await self._unmatched(seen, cause, "no load has this stop")
-            return
+        else:
+            await self._tell(found, seen, cause)
+
+    async def _tell(self, found: Load, seen: DeliveryEvent, cause: Cause) -> None:
+        """Hand on a milestone of a stop that the load has."""
         if seen.retracts_event_id:
             # The fact stays until somebody decides: orders and the ERP may already stand on it.
             await self._contradicts(seen, cause, f"it takes back {seen.retracts_event_id}, which is recorded")

@@ -12,6 +12,8 @@ from gladhand.security.principal import Party, Proof
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.policies import Policies
+from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.planning import Planning
@@ -33,6 +35,8 @@ class Desk:
     holds: HoldRipple
     resolutions: Resolutions
     clock: Clock
+    cold_chain: ColdChain
+    policies: Policies
 
 
 class Methods(OrchestratorServiceServicer):

@@ -272,6 +272,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
+    """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
+    Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
+    """
+    ERROR_REASON_EXCURSION_NOT_FOUND: _ErrorReason.ValueType  # 75
+    """No such excursion. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
+    """
     ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
     """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
     Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
@@ -529,6 +537,14 @@ Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "repl
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
+"""Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
+Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
+"""
+ERROR_REASON_EXCURSION_NOT_FOUND: ErrorReason.ValueType  # 75
+"""No such excursion. NOT_FOUND with ResourceInfo.
+Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
 """
 ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
 """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
