@@ -21,6 +21,9 @@ REGISTRATION = Service(
     calls=(
         *(f"{_ERP}/{method}" for method in ("ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder")),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),
-        *(f"{_FLEET}/{method}" for method in ("GetDriver", "GetVehicle", "PlanLoads")),
+        *(
+            f"{_FLEET}/{method}"
+            for method in ("GetDriver", "GetLoad", "GetVehicle", "PlanLoads", "ReassignLoad", "ReplanLoad")
+        ),
     ),
 )

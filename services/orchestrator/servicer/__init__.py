@@ -7,6 +7,7 @@ from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
+from services.orchestrator.servicer.road import RoadMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
 """Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
@@ -14,5 +15,5 @@ content, so that they need no record of their answers. All others would take ano
 repetition of the first, and answer as if it had been done."""
 
 
-class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods):
+class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, RoadMethods):
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

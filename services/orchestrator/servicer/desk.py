@@ -18,6 +18,7 @@ from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.read_model import ReadModel
 
@@ -37,6 +38,7 @@ class Desk:
     clock: Clock
     cold_chain: ColdChain
     policies: Policies
+    replanning: Replanning
 
 
 class Methods(OrchestratorServiceServicer):

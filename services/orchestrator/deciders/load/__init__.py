@@ -8,7 +8,17 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import completing, ending, estimates, facts, planning
+from services.orchestrator.deciders.load import (
+    completing,
+    custody,
+    ending,
+    estimates,
+    facts,
+    hours,
+    planning,
+    proposals,
+    reassigning,
+)
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -37,6 +47,15 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
     "estimate_arrival": estimates.estimate,
+    "request_reassignment": reassigning.request,
+    "reassign": reassigning.reassign,
+    "fail_reassignment": reassigning.fail,
+    "hand_over": custody.hand_over,
+    "check_hours": hours.check,
+    "override_hours": hours.override,
+    "propose_plan": proposals.propose,
+    "accept_plan": proposals.accept,
+    "withdraw_plan": proposals.withdraw,
 }
 
 

@@ -41,7 +41,7 @@ def complete(state: State, command: LoadCommand) -> Message | None:
     if told(state, stop, "completion") and not _displaces(stop, wish, tasks):
         return None
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return too_late(load, stop, "the work was done at")
+        return too_late(state, load, stop, "the work was done at")
     body = StopCompleted(
         stop_id=stop.stop_id,
         time=wish.time,

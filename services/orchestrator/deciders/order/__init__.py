@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.order.v1 import OrderCommand, OrderEvent
-from services.orchestrator.deciders.order import billing, charging, cold_chain, ending, receiving, riding
+from services.orchestrator.deciders.order import billing, charging, cold_chain, ending, estimates, receiving, riding
 from services.orchestrator.deciders.order.evolve import evolve
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
 from services.orchestrator.deciders.refusal import violated
@@ -40,6 +40,7 @@ _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "record_excursion_decision": cold_chain.record_decision,
     "charge": charging.charge,
     "waive_charge": charging.waive,
+    "record_eta": estimates.record,
 }
 
 

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from logistics.exception.v1 import Gate
 from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.deciders.order import cold_chain
+from services.orchestrator.deciders.order import cold_chain, estimates
 from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
@@ -311,7 +311,7 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "cancel_reversed": _cancel_reversed,
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
-    "eta_changed": _same,
+    "eta_changed": estimates.changed,
     "cold_chain_recorded": cold_chain.recorded,
     "excursion_decided": cold_chain.decided,
     "charged": _charged,

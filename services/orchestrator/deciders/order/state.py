@@ -70,6 +70,8 @@ class State:
     """The checks with which the billing gate opened; empty before."""
     invoices: Mapping[str, tuple[LineMovement, ...]] = field(default_factory=dict)
     """What stands on each posted invoice, by invoice_id."""
+    expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """When goods are expected at each stop and when that was estimated, in nanoseconds, as it was told last."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

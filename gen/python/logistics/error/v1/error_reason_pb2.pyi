@@ -272,6 +272,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_HOURS_NOT_ENOUGH: _ErrorReason.ValueType  # 70
+    """The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+    Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+    """
     ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
     """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
     Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -537,6 +541,10 @@ Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "repl
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_HOURS_NOT_ENOUGH: ErrorReason.ValueType  # 70
+"""The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
 """
 ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
 """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
