@@ -295,7 +295,7 @@ class World:
                 if stop.kind == StopKind.STOP_KIND_DELIVERY:
                     await self._prove(found, stop)
 
-    async def _prove(self, found: Load, stop: Stop) -> None:
+    async def _prove(self, found: Load, stop: Stop, ago: timedelta = timedelta(minutes=2)) -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
             object_name="signature",
@@ -323,7 +323,7 @@ class World:
                 for task in stop.tasks
             ],
         )
-        proof.capture_time.FromDatetime(self.clock.now() - timedelta(minutes=2))
+        proof.capture_time.FromDatetime(self.clock.now() - ago)
         try:
             await self.orchestrator.desk.proofs.record(proof, Cause(request_id=ids.derive(proof.pod_id, "request")))
         except GladhandError:
