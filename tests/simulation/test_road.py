@@ -372,14 +372,11 @@ async def test_a_driver_without_known_hours_does_not_take_over(strict: World) ->
     assert (await trip.state(), strict.fleet.book.most_live) == ("DISPATCHED", 1)
 
 
-async def replan(trip: Trip, name: str = "one", **wish: object) -> None:
-    cause = Cause(request_id=ids.derive(trip.load_id, "replan", name), region=REGION)
+async def replan(trip: Trip) -> None:
     version = (await trip.load()).plan_version
-    await trip.world.orchestrator.desk.replanning.propose(
-        trip.load_id,
-        Wish(expected_plan_version=version, reason="road closed", **wish),
-        cause,  # type: ignore[arg-type]
-    )
+    cause = Cause(request_id=ids.derive(trip.load_id, "replan", str(version)), region=REGION)
+    wish = Wish(expected_plan_version=version, reason="road closed")
+    await trip.world.orchestrator.desk.replanning.propose(trip.load_id, wish, cause)
     await trip.world._quiet()
 
 
