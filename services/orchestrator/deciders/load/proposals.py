@@ -20,13 +20,16 @@ from logistics.load.v1 import (
     LoadState,
     PlanProposal,
     Stop,
+    StopKind,
     StopState,
 )
+from services.orchestrator.deciders.load.custody import on_board_lines
 from services.orchestrator.deciders.load.planning import fresh_stops, merged_stops, placeless, require_plan_shape
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD
 from services.orchestrator.deciders.load.rules import barred, present
 from services.orchestrator.deciders.load.state import State
 from services.orchestrator.deciders.refusal import refused, violated
+from services.orchestrator.quantities import ZERO
 
 _WAITING = ON_THE_ROAD | {LoadState.LOAD_STATE_INTERRUPTED}
 _CODES = frozenset({"REFUSED", "EXPIRED", "SUPERSEDED"})
@@ -55,6 +58,7 @@ def propose(state: State, command: LoadCommand) -> Message | None:
     stops = fresh_stops(load, wish.stops)
     require_plan_shape(load, stops)
     _check_locked(load, wish)
+    _check_goods(load, stops)
     proposal = PlanProposal()
     proposal.CopyFrom(wish)
     del proposal.stops[:]
@@ -122,6 +126,21 @@ def _check_locked(load: Load, wish: PlanProposal) -> None:
             raise violated(
                 "proposal.stops", f"stop {stop.stop_id} is locked; carry it over unchanged", stop_id=stop.stop_id
             )
+
+
+def _check_goods(load: Load, stops: Sequence[Stop]) -> None:
+    """Check that what is on board is still brought somewhere."""
+    brought = {
+        (task.order_id, task.line_id)
+        for stop in stops
+        if stop.kind == StopKind.STOP_KIND_DELIVERY and stop.state not in ENDED
+        for task in stop.tasks
+    }
+    for line in on_board_lines(load):
+        order_id, line_id = line.task.order_id, line.task.line_id
+        if line.least > ZERO and (order_id, line_id) not in brought:
+            message = f"line {line_id} of order {order_id} is on board and brought nowhere; keep its delivery"
+            raise violated("proposal.stops", message, order_id=order_id, line_id=line_id)
 
 
 def _conflict(load: Load, expected: int) -> Exception:
