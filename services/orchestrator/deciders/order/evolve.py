@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from logistics.exception.v1 import Gate
 from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
+from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
 
@@ -43,6 +44,7 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
     order.invoice_ids.extend(known.invoice_ids)
+    order.charges.extend(known.charges)
 
 
 def _drafted(state: State, order: Order, event: OrderEvent) -> State:
@@ -191,6 +193,16 @@ def _hold_lifted(state: State, order: Order, event: OrderEvent) -> State:
     return replace(after, held_by=next(iter(held_at(after, Gate.GATE_PLANNING)), ""))
 
 
+def _charged(state: State, order: Order, event: OrderEvent) -> State:
+    replaced(order, event.charged.charge)
+    return state
+
+
+def _charge_waived(state: State, order: Order, event: OrderEvent) -> State:
+    taken_back(order, event.charge_waived.charge_id)
+    return state
+
+
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:
     return state
 
@@ -297,4 +309,6 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
     "eta_changed": _same,
+    "charged": _charged,
+    "charge_waived": _charge_waived,
 }

@@ -38,7 +38,9 @@ _HOLDABLE = frozenset(
     {OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING, OrderState.ORDER_STATE_RELEASED}
 )
 _OPEN = frozenset({OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING})
-_SET_BY_US = ("state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "create_time", "update_time")
+_SET_BY_US = (
+    "state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "charges", "create_time", "update_time",
+)  # fmt: skip
 _DERIVED = ("allocated", "shipped", "delivered", "accepted", "rejected", "returned", "invoiced", "cancelled")
 
 

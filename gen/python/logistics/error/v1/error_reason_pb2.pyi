@@ -272,6 +272,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
+    """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+    Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -525,5 +529,9 @@ Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "repl
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
+"""A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

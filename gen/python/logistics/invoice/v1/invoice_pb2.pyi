@@ -353,6 +353,72 @@ class GateCheck(_message.Message):
 Global___GateCheck: _TypeAlias = GateCheck  # noqa: Y015
 
 @_typing.final
+class Charge(_message.Message):
+    """Something charged beside the goods: detention, a vehicle that was not used, a way back (domain reference 2.9)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    charge_id: _builtins.str
+    """Our id, UUID; the same for the same cause, so that nothing is charged twice. Always set."""
+    charge_code: _builtins.str
+    """X12 element 150: 400 freight, DTL and DTU detention at loading and unloading, LAY layover, RCL redelivery, VOR vehicle ordered and not used. Always set."""
+    description: _builtins.str
+    """What a person calls it. Unset means the code must do."""
+    basis: Global___ChargeBasis.ValueType
+    """What the amount is reckoned by."""
+    load_id: _builtins.str
+    """The load it arose on. Unset means none."""
+    stop_id: _builtins.str
+    """The stop it arose at. Unset means none."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """How much of the basis, for example hours. Always set."""
+
+    @_builtins.property
+    def rate(self) -> _money_pb2.Money:
+        """What one of the basis costs, before tax. Always set."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """Quantity times rate, rounded to the currency's smallest unit, before tax. Always set."""
+
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Events and observations that prove it, for example arrival and departure. What nothing proves is not charged."""
+
+    def __init__(
+        self,
+        *,
+        charge_id: _builtins.str = ...,
+        charge_code: _builtins.str = ...,
+        description: _builtins.str = ...,
+        basis: Global___ChargeBasis.ValueType = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        rate: _money_pb2.Money | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "rate", b"rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "description", b"description", "evidence_ids", b"evidence_ids", "load_id", b"load_id", "quantity", b"quantity", "rate", b"rate", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Charge: _TypeAlias = Charge  # noqa: Y015
+
+@_typing.final
 class InvoiceLine(_message.Message):
     """One line of an invoice."""
 
@@ -368,6 +434,7 @@ class InvoiceLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     STOP_ID_FIELD_NUMBER: _builtins.int
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
     line_no: _builtins.int
     """Position, from 1."""
     order_line_id: _builtins.str
@@ -380,6 +447,8 @@ class InvoiceLine(_message.Message):
     """What it is reckoned by."""
     stop_id: _builtins.str
     """The delivery stop behind it. Unset on charges of the whole order."""
+    charge_id: _builtins.str
+    """The charge that this line bills. Unset on lines for goods."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """How much of it, never more than the accepted quantity of the line. Always set."""
@@ -409,10 +478,11 @@ class InvoiceLine(_message.Message):
         amount: _money_pb2.Money | None = ...,
         stop_id: _builtins.str = ...,
         evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        charge_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@
 from .order_command_pb2 import (
     ApplyOrderHold,
     AwaitOrderValidation,
+    ChargeOrder,
     CloseOrder,
     ConcludeOrderValidation,
     ConfirmOrderCancel,
@@ -23,6 +24,7 @@ from .order_command_pb2 import (
     ReviseOrder,
     StopOrder,
     UnplanOrder,
+    WaiveOrderCharge,
 )
 from .order_event_pb2 import (
     LineMovement,
@@ -31,6 +33,8 @@ from .order_event_pb2 import (
     OrderCancelRequested,
     OrderCancelReversed,
     OrderCancelled,
+    OrderChargeWaived,
+    OrderCharged,
     OrderClosed,
     OrderCredited,
     OrderDelivered,
@@ -113,6 +117,7 @@ __all__ = [
     "CHECK_RESULT_PASS",
     "CHECK_RESULT_UNSPECIFIED",
     "CHECK_RESULT_WAIVED",
+    "ChargeOrder",
     "CheckResult",
     "CloseOrder",
     "ConcludeOrderValidation",
@@ -158,6 +163,8 @@ __all__ = [
     "OrderCancelRequested",
     "OrderCancelReversed",
     "OrderCancelled",
+    "OrderChargeWaived",
+    "OrderCharged",
     "OrderClosed",
     "OrderCommand",
     "OrderCredited",
@@ -205,4 +212,5 @@ __all__ = [
     "VALIDATION_KIND_UNSPECIFIED",
     "ValidationCheck",
     "ValidationKind",
+    "WaiveOrderCharge",
 ]

@@ -52,6 +52,8 @@ class OrderCommand(_message.Message):
     CLOSE_FIELD_NUMBER: _builtins.int
     APPLY_HOLD_FIELD_NUMBER: _builtins.int
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    WAIVE_CHARGE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order that is to change. Always set."""
     @_builtins.property
@@ -138,6 +140,14 @@ class OrderCommand(_message.Message):
     def lift_hold(self) -> Global___LiftOrderHold:
         """Let a hold no longer block."""
 
+    @_builtins.property
+    def charge(self) -> Global___ChargeOrder:
+        """Charge something beside the goods."""
+
+    @_builtins.property
+    def waive_charge(self) -> Global___WaiveOrderCharge:
+        """Take a charge back before it is billed."""
+
     def __init__(
         self,
         *,
@@ -163,12 +173,14 @@ class OrderCommand(_message.Message):
         close: Global___CloseOrder | None = ...,
         apply_hold: Global___ApplyOrderHold | None = ...,
         lift_hold: Global___LiftOrderHold | None = ...,
+        charge: Global___ChargeOrder | None = ...,
+        waive_charge: Global___WaiveOrderCharge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "charge", "waive_charge"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -716,3 +728,57 @@ class LiftOrderHold(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiftOrderHold: _TypeAlias = LiftOrderHold  # noqa: Y015
+
+@_typing.final
+class ChargeOrder(_message.Message):
+    """Charge something beside the goods; the same id again replaces what was charged, unless it is billed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def charge(self) -> _invoice_pb2.Charge:
+        """The charge."""
+
+    def __init__(
+        self,
+        *,
+        charge: _invoice_pb2.Charge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargeOrder: _TypeAlias = ChargeOrder  # noqa: Y015
+
+@_typing.final
+class WaiveOrderCharge(_message.Message):
+    """Take a charge back before it is billed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAIVED_BY_FIELD_NUMBER: _builtins.int
+    charge_id: _builtins.str
+    """The charge."""
+    reason: _builtins.str
+    """Why."""
+    waived_by: _builtins.str
+    """Who waives it. Unset means the rule that made it no longer finds a cause."""
+    def __init__(
+        self,
+        *,
+        charge_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        waived_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_id", b"charge_id", "reason", b"reason", "waived_by", b"waived_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveOrderCharge: _TypeAlias = WaiveOrderCharge  # noqa: Y015

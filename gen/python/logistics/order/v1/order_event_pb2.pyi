@@ -79,6 +79,8 @@ class OrderEvent(_message.Message):
     HOLD_APPLIED_FIELD_NUMBER: _builtins.int
     HOLD_LIFTED_FIELD_NUMBER: _builtins.int
     ETA_CHANGED_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
+    CHARGE_WAIVED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Identifies this event; also the JetStream `Nats-Msg-Id` and the CloudEvents id. UUIDv5 of request and position."""
     order_id: _builtins.str
@@ -229,6 +231,14 @@ class OrderEvent(_message.Message):
     def eta_changed(self) -> Global___OrderEtaChanged:
         """The expected arrival at a delivery stop changed materially."""
 
+    @_builtins.property
+    def charged(self) -> Global___OrderCharged:
+        """Something is charged beside the goods."""
+
+    @_builtins.property
+    def charge_waived(self) -> Global___OrderChargeWaived:
+        """A charge is taken back before it was billed."""
+
     def __init__(
         self,
         *,
@@ -275,12 +285,14 @@ class OrderEvent(_message.Message):
         hold_applied: Global___OrderHoldApplied | None = ...,
         hold_lifted: Global___OrderHoldLifted | None = ...,
         eta_changed: Global___OrderEtaChanged | None = ...,
+        charged: Global___OrderCharged | None = ...,
+        charge_waived: Global___OrderChargeWaived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "closed", b"closed", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "closed", b"closed", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "closed", b"closed", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "classifier", b"classifier", "closed", b"closed", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "charged", "charge_waived"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1010,6 +1022,60 @@ class OrderEtaChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderEtaChanged: _TypeAlias = OrderEtaChanged  # noqa: Y015
+
+@_typing.final
+class OrderCharged(_message.Message):
+    """Something is charged beside the goods, or what is charged for the same cause has changed before it was billed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def charge(self) -> _invoice_pb2.Charge:
+        """The charge as it now stands. One with the same id is replaced."""
+
+    def __init__(
+        self,
+        *,
+        charge: _invoice_pb2.Charge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderCharged: _TypeAlias = OrderCharged  # noqa: Y015
+
+@_typing.final
+class OrderChargeWaived(_message.Message):
+    """A charge is taken back before it was billed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARGE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAIVED_BY_FIELD_NUMBER: _builtins.int
+    charge_id: _builtins.str
+    """The charge."""
+    reason: _builtins.str
+    """Why."""
+    waived_by: _builtins.str
+    """Who waived it. Unset means the rule that made it no longer finds a cause."""
+    def __init__(
+        self,
+        *,
+        charge_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        waived_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_id", b"charge_id", "reason", b"reason", "waived_by", b"waived_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderChargeWaived: _TypeAlias = OrderChargeWaived  # noqa: Y015
 
 @_typing.final
 class LineMovement(_message.Message):

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
@@ -443,6 +444,7 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Our id: UUIDv5 of ERP instance and SALES_ORDER reference, so that a sale is never two orders. Set by the orchestrator; unset on submission."""
     erp_instance: _builtins.str
@@ -523,6 +525,10 @@ class Order(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded. Set by the orchestrator."""
 
+    @_builtins.property
+    def charges(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.Charge]:
+        """What is charged beside the goods, in the order of its coming. Set by the orchestrator."""
+
     def __init__(
         self,
         *,
@@ -552,10 +558,11 @@ class Order(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         policy_version: _builtins.str = ...,
+        charges: _abc.Iterable[_invoice_pb2.Charge] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "customer", b"customer", "delivery_window", b"delivery_window", "pickup_window", b"pickup_window", "ship_from", b"ship_from", "ship_to", b"ship_to", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "charges", b"charges", "checks", b"checks", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

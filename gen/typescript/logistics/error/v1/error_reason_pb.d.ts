@@ -519,6 +519,14 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_CIRCUIT_OPEN = 62;
    */
   CIRCUIT_OPEN = 62,
+
+  /**
+   * A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
+   * Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+   *
+   * @generated from enum value: ERROR_REASON_CHARGE_TOO_LATE = 84;
+   */
+  CHARGE_TOO_LATE = 84,
 }
 
 /**

@@ -66,6 +66,89 @@ export declare type GateCheck = Message<"logistics.invoice.v1.GateCheck"> & {
 export declare const GateCheckSchema: GenMessage<GateCheck>;
 
 /**
+ * Something charged beside the goods: detention, a vehicle that was not used, a way back (domain reference 2.9).
+ *
+ * @generated from message logistics.invoice.v1.Charge
+ */
+export declare type Charge = Message<"logistics.invoice.v1.Charge"> & {
+  /**
+   * Our id, UUID; the same for the same cause, so that nothing is charged twice. Always set.
+   *
+   * @generated from field: string charge_id = 1;
+   */
+  chargeId: string;
+
+  /**
+   * X12 element 150: 400 freight, DTL and DTU detention at loading and unloading, LAY layover, RCL redelivery, VOR vehicle ordered and not used. Always set.
+   *
+   * @generated from field: string charge_code = 2;
+   */
+  chargeCode: string;
+
+  /**
+   * What a person calls it. Unset means the code must do.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+
+  /**
+   * What the amount is reckoned by.
+   *
+   * @generated from field: logistics.invoice.v1.ChargeBasis basis = 4;
+   */
+  basis: ChargeBasis;
+
+  /**
+   * How much of the basis, for example hours. Always set.
+   *
+   * @generated from field: logistics.type.v1.Quantity quantity = 5;
+   */
+  quantity?: Quantity | undefined;
+
+  /**
+   * What one of the basis costs, before tax. Always set.
+   *
+   * @generated from field: logistics.type.v1.Money rate = 6;
+   */
+  rate?: Money | undefined;
+
+  /**
+   * Quantity times rate, rounded to the currency's smallest unit, before tax. Always set.
+   *
+   * @generated from field: logistics.type.v1.Money amount = 7;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * The load it arose on. Unset means none.
+   *
+   * @generated from field: string load_id = 8;
+   */
+  loadId: string;
+
+  /**
+   * The stop it arose at. Unset means none.
+   *
+   * @generated from field: string stop_id = 9;
+   */
+  stopId: string;
+
+  /**
+   * Events and observations that prove it, for example arrival and departure. What nothing proves is not charged.
+   *
+   * @generated from field: repeated string evidence_ids = 10;
+   */
+  evidenceIds: string[];
+};
+
+/**
+ * Describes the message logistics.invoice.v1.Charge.
+ * Use `create(ChargeSchema)` to create a new message.
+ */
+export declare const ChargeSchema: GenMessage<Charge>;
+
+/**
  * One line of an invoice.
  *
  * @generated from message logistics.invoice.v1.InvoiceLine
@@ -140,6 +223,13 @@ export declare type InvoiceLine = Message<"logistics.invoice.v1.InvoiceLine"> & 
    * @generated from field: repeated string evidence_ids = 10;
    */
   evidenceIds: string[];
+
+  /**
+   * The charge that this line bills. Unset on lines for goods.
+   *
+   * @generated from field: string charge_id = 11;
+   */
+  chargeId: string;
 };
 
 /**

@@ -8,7 +8,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Order, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { LineMovement } from "./order_event_pb.js";
-import type { GateCheck } from "../../invoice/v1/invoice_pb.js";
+import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
 /**
@@ -201,6 +201,22 @@ export declare type OrderCommand = Message<"logistics.order.v1.OrderCommand"> & 
      */
     value: LiftOrderHold;
     case: "liftHold";
+  } | {
+    /**
+     * Charge something beside the goods.
+     *
+     * @generated from field: logistics.order.v1.ChargeOrder charge = 135;
+     */
+    value: ChargeOrder;
+    case: "charge";
+  } | {
+    /**
+     * Take a charge back before it is billed.
+     *
+     * @generated from field: logistics.order.v1.WaiveOrderCharge waive_charge = 136;
+     */
+    value: WaiveOrderCharge;
+    case: "waiveCharge";
   } | { case: undefined; value?: undefined };
 };
 
@@ -750,4 +766,58 @@ export declare type LiftOrderHold = Message<"logistics.order.v1.LiftOrderHold"> 
  * Use `create(LiftOrderHoldSchema)` to create a new message.
  */
 export declare const LiftOrderHoldSchema: GenMessage<LiftOrderHold>;
+
+/**
+ * Charge something beside the goods; the same id again replaces what was charged, unless it is billed.
+ *
+ * @generated from message logistics.order.v1.ChargeOrder
+ */
+export declare type ChargeOrder = Message<"logistics.order.v1.ChargeOrder"> & {
+  /**
+   * The charge.
+   *
+   * @generated from field: logistics.invoice.v1.Charge charge = 1;
+   */
+  charge?: Charge | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.ChargeOrder.
+ * Use `create(ChargeOrderSchema)` to create a new message.
+ */
+export declare const ChargeOrderSchema: GenMessage<ChargeOrder>;
+
+/**
+ * Take a charge back before it is billed.
+ *
+ * @generated from message logistics.order.v1.WaiveOrderCharge
+ */
+export declare type WaiveOrderCharge = Message<"logistics.order.v1.WaiveOrderCharge"> & {
+  /**
+   * The charge.
+   *
+   * @generated from field: string charge_id = 1;
+   */
+  chargeId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Who waives it. Unset means the rule that made it no longer finds a cause.
+   *
+   * @generated from field: string waived_by = 3;
+   */
+  waivedBy: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.WaiveOrderCharge.
+ * Use `create(WaiveOrderChargeSchema)` to create a new message.
+ */
+export declare const WaiveOrderChargeSchema: GenMessage<WaiveOrderCharge>;
 

@@ -9,7 +9,7 @@ import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
 import type { Order, OrderState, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
-import type { GateCheck } from "../../invoice/v1/invoice_pb.js";
+import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
 
@@ -360,6 +360,22 @@ export declare type OrderEvent = Message<"logistics.order.v1.OrderEvent"> & {
      */
     value: OrderEtaChanged;
     case: "etaChanged";
+  } | {
+    /**
+     * Something is charged beside the goods.
+     *
+     * @generated from field: logistics.order.v1.OrderCharged charged = 146;
+     */
+    value: OrderCharged;
+    case: "charged";
+  } | {
+    /**
+     * A charge is taken back before it was billed.
+     *
+     * @generated from field: logistics.order.v1.OrderChargeWaived charge_waived = 147;
+     */
+    value: OrderChargeWaived;
+    case: "chargeWaived";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1099,6 +1115,60 @@ export declare type OrderEtaChanged = Message<"logistics.order.v1.OrderEtaChange
  * Use `create(OrderEtaChangedSchema)` to create a new message.
  */
 export declare const OrderEtaChangedSchema: GenMessage<OrderEtaChanged>;
+
+/**
+ * Something is charged beside the goods, or what is charged for the same cause has changed before it was billed.
+ *
+ * @generated from message logistics.order.v1.OrderCharged
+ */
+export declare type OrderCharged = Message<"logistics.order.v1.OrderCharged"> & {
+  /**
+   * The charge as it now stands. One with the same id is replaced.
+   *
+   * @generated from field: logistics.invoice.v1.Charge charge = 1;
+   */
+  charge?: Charge | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderCharged.
+ * Use `create(OrderChargedSchema)` to create a new message.
+ */
+export declare const OrderChargedSchema: GenMessage<OrderCharged>;
+
+/**
+ * A charge is taken back before it was billed.
+ *
+ * @generated from message logistics.order.v1.OrderChargeWaived
+ */
+export declare type OrderChargeWaived = Message<"logistics.order.v1.OrderChargeWaived"> & {
+  /**
+   * The charge.
+   *
+   * @generated from field: string charge_id = 1;
+   */
+  chargeId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Who waived it. Unset means the rule that made it no longer finds a cause.
+   *
+   * @generated from field: string waived_by = 3;
+   */
+  waivedBy: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderChargeWaived.
+ * Use `create(OrderChargeWaivedSchema)` to create a new message.
+ */
+export declare const OrderChargeWaivedSchema: GenMessage<OrderChargeWaived>;
 
 /**
  * What happened to one line at one moment, in the line's unit.

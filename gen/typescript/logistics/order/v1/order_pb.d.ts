@@ -12,6 +12,7 @@ import type { Location, Party } from "../../type/v1/place_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Charge } from "../../invoice/v1/invoice_pb.js";
 
 /**
  * Describes the file logistics/order/v1/order.proto.
@@ -391,6 +392,13 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
    * @generated from field: string policy_version = 26;
    */
   policyVersion: string;
+
+  /**
+   * What is charged beside the goods, in the order of its coming. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.invoice.v1.Charge charges = 33;
+   */
+  charges: Charge[];
 };
 
 /**
