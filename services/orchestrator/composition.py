@@ -90,6 +90,7 @@ def compose(
         holds=holding,
         resolutions=resolving,
         clock=clock,
+        policies=policies,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),

@@ -6,6 +6,7 @@ from services.orchestrator.servicer.exceptions import ExceptionMethods
 from services.orchestrator.servicer.history import HistoryMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
+from services.orchestrator.servicer.policies import PolicyMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
 """Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
@@ -13,5 +14,5 @@ content, so that they need no record of their answers. All others would take ano
 repetition of the first, and answer as if it had been done."""
 
 
-class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods):
+class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, PolicyMethods):
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

@@ -12,6 +12,7 @@ from gladhand.security.principal import Party, Proof
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.policies import Policies
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.planning import Planning
@@ -33,6 +34,7 @@ class Desk:
     holds: HoldRipple
     resolutions: Resolutions
     clock: Clock
+    policies: Policies
 
 
 class Methods(OrchestratorServiceServicer):

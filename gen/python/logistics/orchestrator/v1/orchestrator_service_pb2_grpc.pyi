@@ -75,6 +75,14 @@ class OrchestratorServiceStub:
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -123,6 +131,14 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]  # type: ignore[assignment]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -294,5 +310,37 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetHistoryResponse, _abc.Awaitable[_orchestrator_service_pb2.GetHistoryResponse]]:
         """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _orchestrator_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPoliciesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPoliciesResponse]]:
+        """Lists the layers of policy that are in force, or every version of one."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _orchestrator_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPolicyResponse]]:
+        """Reads one version of a layer of policy."""
+
+    @_abc_1.abstractmethod
+    def GetEffectivePolicy(
+        self,
+        request: _orchestrator_service_pb2.GetEffectivePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetEffectivePolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetEffectivePolicyResponse]]:
+        """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+
+    @_abc_1.abstractmethod
+    def ApplyPolicy(
+        self,
+        request: _orchestrator_service_pb2.ApplyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApplyPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.ApplyPolicyResponse]]:
+        """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -521,6 +521,30 @@ export enum ErrorReason {
   CIRCUIT_OPEN = 62,
 
   /**
+   * The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+   * Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_INVALID = 63;
+   */
+  POLICY_INVALID = 63,
+
+  /**
+   * The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+   * Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_UNSAFE = 64;
+   */
+  POLICY_UNSAFE = 64,
+
+  /**
+   * No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_NOT_FOUND = 65;
+   */
+  POLICY_NOT_FOUND = 65,
+
+  /**
    * A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
    * Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
    *
