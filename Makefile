@@ -85,6 +85,10 @@ SOURCES := $(sort $(foreach room,gladhand services clients tests tools bench exa
 test: $(VENV)/.dev ## every test but the slow ones (ARGS="tests/unit -k order" for some)
 	@$(BIN)/pytest -q -m "not slow" $(ARGS)
 
+.PHONY: simulate
+simulate: $(VENV)/.dev ## SEEDS=n runs of the orchestrator with seeded faults, or one by SEED=n (ARGS="--trace")
+	@$(BIN)/python -m tests.simulation.seeded.main $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) $(ARGS)
+
 test-all: $(VENV)/.dev ## every test
 	@$(BIN)/pytest -q $(ARGS)
 

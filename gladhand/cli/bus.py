@@ -38,7 +38,8 @@ def create(
     reads: Annotated[
         str,
         typer.Option(
-            help="Comma between: order, load, pod, invoice, exception, hold, fulfilment, wave, telemetry, observation."
+            help="Comma between: order, load, pod, invoice, exception, hold, excursion, fulfilment, wave, telemetry, "
+            "observation."
         ),
     ],
     home: Where = None,

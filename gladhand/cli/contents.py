@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 from gladhand.cli.mesh.declared import ENVELOPES
 from gladhand.masking import masked
 from logistics.erp.v1 import WatchSalesResponse
+from logistics.exception.v1 import ColdChainFinding
 from logistics.fleet.v1 import VehiclePosition, VehicleSample
 from logistics.load.v1 import DeliveryEvent
 
@@ -22,6 +23,8 @@ def kind_of(subject: str) -> type[Message] | None:
         return None
     if parts[1] == "telemetry" and parts[-1] == "position":
         return VehiclePosition
+    if parts[1] == "observation" and parts[-1] == "cold_chain":
+        return ColdChainFinding
     if parts[1] == "inbox":
         return WatchSalesResponse if len(parts) == 6 and parts[4] == "sale" else None
     return _BY_KIND.get(parts[1])

@@ -13,6 +13,7 @@ import typer
 from gladhand.cli.bus import app as bus_app
 from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.dead_letters import app as letters_app
+from gladhand.cli.excursions import app as excursions_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, told_by_child, told_plainly
 from gladhand.cli.home import Home, clone_root
 from gladhand.cli.loads import app as loads_app
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
+app.add_typer(excursions_app, name="excursions")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(bus_app, name="bus")

@@ -21,6 +21,7 @@ from gladhand.errors import GladhandError, Unavailable
 from gladhand.log.port import EventStore
 from logistics.fleet.v1 import VehiclePosition
 from logistics.load.v1 import DeliveryEvent, LoadEvent
+from services.edge_gateway.cold_chain.findings import SUBJECT_END as COLD_CHAIN
 from services.edge_gateway.geofence import FenceRules, Fix, Track
 from services.edge_gateway.milestones import Told, news, subject_of
 from services.edge_gateway.report import GATEWAY
@@ -118,6 +119,8 @@ class Detector:
         filters = (f"logistics.observation.{self._region}.>",)
         async with aclosing(self._store.read_all(_OBSERVATIONS, filters=filters)) as told:
             async for message in told:
+                if message.subject.endswith(f".{COLD_CHAIN}"):
+                    continue
                 self._told.learn(DeliveryEvent.FromString(message.payload))
         first = True
         async with aclosing(self._store.read_all(_TELEMETRY, filters=(self._positions(),))) as positions:

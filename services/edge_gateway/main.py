@@ -22,6 +22,7 @@ from logistics.orchestrator.v1 import (
     RecordProofOfDeliveryResponse,
     orchestrator_service_pb2,
 )
+from services.edge_gateway.cold_chain.watch import ColdChainWatch
 from services.edge_gateway.detector import Detector
 from services.edge_gateway.http_admission import HttpAdmission
 from services.edge_gateway.http_api import build_app
@@ -63,10 +64,20 @@ async def build(process: ServiceProcess[EdgeSettings]) -> None:
         ack_wait=timedelta(seconds=settings.redeliver_after_s),
     )
     process.add_task("geofence detector", detector.run)
+    cold = ColdChainWatch(
+        mesh.bus,
+        JetStreamEventStore(mesh.connection, source=GATEWAY),
+        mesh.clock,
+        settings.region,
+        every=timedelta(seconds=settings.cold_chain_look_s),
+        attempts=settings.inbox_attempts,
+        ack_wait=timedelta(seconds=settings.redeliver_after_s),
+    )
+    process.add_task("cold chain watch", cold.run)
 
     def missing() -> list[str]:
         found = [] if mesh.connection.is_connected else ["NATS does not answer"]
-        return found if detector.ready else [*found, "the log of loads is still being read"]
+        return found if detector.ready and cold.ready else [*found, "the log of loads is still being read"]
 
     app = build_app(
         intake,

@@ -64,6 +64,9 @@ class EdgeSettings(Settings):
     geofence_still_dwell_s: float = Field(60.0, ge=0, description="the same where it stands still all the while")
     geofence_still_mps: float = Field(0.5, ge=0, description="metres per second up to which a vehicle stands still")
     geofence_exit_s: float = Field(30.0, ge=0, description="seconds that a vehicle must stay away to have left")
+    cold_chain_look_s: float = Field(
+        30.0, ge=0.1, le=600, description="seconds between two looks for sensors of cold goods that fell silent"
+    )
     correction_s: float = Field(1.0, ge=0.01, description="seconds by which a told time may move uncorrected")
 
     def filter_rules(self) -> FilterRules:

@@ -16,7 +16,9 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import cold_chain, haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes.cold_chain import ColdChain
+from services.orchestrator.processes.compliance import Compliance
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
@@ -35,6 +37,7 @@ from services.orchestrator.servicer.desk import Desk
 
 _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+    "cold_chain_recorded", "excursion_decided",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
@@ -80,6 +83,8 @@ def compose(
     hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus)
+    seeing = Observations(journal, policies)
+    cold = ColdChain(journal, bus, clock, policies, Compliance(journal, holding))
     desk = Desk(
         journal=journal,
         store=ports.store,
@@ -90,18 +95,22 @@ def compose(
         holds=holding,
         resolutions=resolving,
         clock=clock,
+        cold_chain=cold,
         policies=policies,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
-        _subscription("OBSERVATIONS", "observations", observations.FILTERS, Observations(journal).handle, workers),
+        _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
+        _subscription("OBSERVATIONS", "cold-chain", cold_chain.FINDINGS, cold.found, workers),
+        _subscription("EXCURSIONS", "excursions", cold_chain.EVENTS, cold.changed, workers),
+        _subscription("TIMERS", "excursion-due", (f"logistics.due.{cold_chain.TIMER}.>",), cold.due, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
     )
-    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every)
+    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, cold_chain=cold)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
 
 

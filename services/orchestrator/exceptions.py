@@ -24,6 +24,7 @@ _CRITICAL = frozenset(
         ExceptionKind.EXCEPTION_KIND_BREAKDOWN,
         ExceptionKind.EXCEPTION_KIND_DUPLICATE_INVOICE,
         ExceptionKind.EXCEPTION_KIND_RETRACTED_AFTER_USE,
+        ExceptionKind.EXCEPTION_KIND_TEMPERATURE_EXCURSION,
     }
 )
 

@@ -15,14 +15,21 @@ from gladhand.clock import Clock
 from gladhand.decider import Decider
 from gladhand.envelope import EnvelopeType, Stamp
 from gladhand.execute import Executor, Loaded, Outcome
-from logistics.exception.v1 import ExceptionCommand, ExceptionEvent, HoldCommand, HoldEvent
+from logistics.exception.v1 import (
+    ExceptionCommand,
+    ExceptionEvent,
+    ExcursionCommand,
+    ExcursionEvent,
+    HoldCommand,
+    HoldEvent,
+)
 from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent
 from logistics.load.v1 import LoadCommand, LoadEvent
 from logistics.order.v1 import OrderCommand, OrderEvent
 from logistics.pod.v1 import PodCommand, PodEvent
 from logistics.process.v1 import FulfilmentEvent, WaveEvent
 from logistics.type.v1 import Actor, ActorKind, Provenance
-from services.orchestrator.deciders import exception, fulfilment, hold, invoice, load, order, pod, wave
+from services.orchestrator.deciders import exception, excursion, fulfilment, hold, invoice, load, order, pod, wave
 from services.orchestrator.policies import Policies, label_of
 
 S = TypeVar("S")
@@ -113,6 +120,13 @@ class Journal:
         command = HoldCommand(hold_id=hold_id, decide_time=self._now())
         return await self._do(hold.DECIDER, hold_id, _with_body(command, wish), cause)
 
+    async def excursion(
+        self, excursion_id: str, wish: Message, cause: Cause
+    ) -> Outcome[excursion.State, ExcursionEvent]:
+        """Command an excursion; `wish` is the body of an ExcursionCommand."""
+        command = ExcursionCommand(excursion_id=excursion_id, decide_time=self._now())
+        return await self._do(excursion.DECIDER, excursion_id, _with_body(command, wish), cause)
+
     async def fulfilment(
         self, process_id: str, wish: fulfilment.Command, cause: Cause
     ) -> Outcome[fulfilment.State, FulfilmentEvent]:
@@ -168,6 +182,7 @@ DECIDERS: Mapping[str, Decider[Any, Any, Any]] = {
         hold.DECIDER,
         fulfilment.DECIDER,
         wave.DECIDER,
+        excursion.DECIDER,
     )
 }
 """Every aggregate of the orchestrator by the token of its subjects."""

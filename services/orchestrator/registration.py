@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gladhand.registry import Service
+from logistics.exception.v1 import ColdChainFinding
 from logistics.load.v1 import DeliveryEvent
 from services.orchestrator.journal import DECIDERS
 
@@ -12,7 +13,11 @@ REGISTRATION = Service(
     "orchestrator",
     services=("logistics.orchestrator.v1.OrchestratorService",),
     # Its deciders fold whole events into whole objects, and a milestone becomes a command with all that it tells.
-    reads={**{decider.envelope: ("*",) for decider in DECIDERS.values()}, DeliveryEvent: ("*",)},
+    reads={
+        **{decider.envelope: ("*",) for decider in DECIDERS.values()},
+        DeliveryEvent: ("*",),
+        ColdChainFinding: ("*",),
+    },
     calls=(
         *(f"{_ERP}/{method}" for method in ("ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder")),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),

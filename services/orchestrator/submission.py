@@ -44,6 +44,7 @@ def content_of(order: Order) -> Order:
     content.ClearField("create_time")
     content.ClearField("update_time")
     content.ClearField("policy_version")
+    content.ClearField("cold_chain")
     content.ClearField("charges")
     return content
 

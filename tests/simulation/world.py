@@ -89,14 +89,16 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, folder: Path, *, seed: int = 0, share: float = 0.0) -> AsyncIterator[World]:
+    async def opened(
+        cls, folder: Path, *, seed: int = 0, share: float = 0.0, policy: ProcessPolicy | None = None
+    ) -> AsyncIterator[World]:
         """Run a world; `share` is how many outside calls fail, half of them after they happened."""
         clock = VirtualClock()
         broker = MemoryBroker(clock)
         bus, store = MemoryBus(broker, clock), MemoryEventStore(broker)
         faults = Faults(seed, share)
         erp, fleet = LedgerErp(faults), YardFleet(clock, faults)
-        policy = ProcessPolicy(
+        policy = policy or ProcessPolicy(
             name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
         )
         async with AsyncExitStack() as stack:

@@ -10,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gladhand.contracts import installed
 from logistics.exception.v1 import Exception as MeshException
-from logistics.exception.v1 import Hold
+from logistics.exception.v1 import Excursion, Hold
 from logistics.fleet.v1 import Driver, Vehicle
 from logistics.invoice.v1 import Invoice
 from logistics.load.v1 import Load, Stop
@@ -27,6 +27,7 @@ _CANONICAL: tuple[type[Message], ...] = (
     Invoice,
     MeshException,
     Hold,
+    Excursion,
     Vehicle,
     Driver,
     ProcessPolicy,

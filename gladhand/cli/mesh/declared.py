@@ -11,7 +11,7 @@ from logistics.contract.v1 import service_pb2
 from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.edge.v1 import edge_ingest_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
-from logistics.exception.v1 import ExceptionEvent, HoldEvent
+from logistics.exception.v1 import ExceptionEvent, ExcursionEvent, HoldEvent
 from logistics.invoice.v1 import InvoiceEvent
 from logistics.load.v1 import LoadEvent
 from logistics.orchestrator.v1 import orchestrator_service_pb2
@@ -32,6 +32,7 @@ IDENTITIES: Final = tuple(service.GetOptions().Extensions[service_pb2.service].i
 
 _EVENTS: Final[tuple[type[Message], ...]] = (
     OrderEvent, LoadEvent, PodEvent, InvoiceEvent, ExceptionEvent, HoldEvent, FulfilmentEvent, WaveEvent,
+    ExcursionEvent,
 )  # fmt: skip
 
 ENVELOPES: Final = {EnvelopeType.of(message).aggregate: message for message in _EVENTS}

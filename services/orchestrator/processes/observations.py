@@ -23,6 +23,7 @@ from logistics.load.v1 import (
     DeliveryEventSource,
     DepartStop,
     FailStop,
+    Load,
     Milestone,
     StopTime,
 )
@@ -30,11 +31,17 @@ from logistics.type.v1 import Actor, ActorKind, Classifier
 from services.orchestrator.deciders import load
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.policies import Policies
+from services.orchestrator.processes.breakdowns import breakdown
+from services.orchestrator.processes.estimates import estimate
 from services.orchestrator.riding import stop_of
 
 log = logging.getLogger(__name__)
 
 FILTERS = ("logistics.observation.>",)
+
+_OTHERS = (".cold_chain",)
+"""Ends of the subjects of observations that are no milestones."""
 
 _SOURCES = {
     DeliveryEventSource.DELIVERY_EVENT_SOURCE_INFERRED: "inferred",
@@ -51,11 +58,14 @@ _FAILED = {Milestone.MILESTONE_PICKUP_FAILED, Milestone.MILESTONE_DELIVERY_ATTEM
 class Observations:
     """Hands milestones on to loads."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, policies: Policies) -> None:
         self._journal = journal
+        self._policies = policies
 
     async def handle(self, delivery: Delivery) -> None:
         """Hand on one milestone. Raises Poison where the message is none, and what the log raises."""
+        if delivery.subject.endswith(_OTHERS):
+            return  # it has a consumer of its own
         try:
             seen = DeliveryEvent.FromString(delivery.payload)
         except DecodeError as error:
@@ -64,12 +74,24 @@ class Observations:
             raise Poison("a DeliveryEvent needs delivery_event_id and load_id")
         found = (await self._journal.find(load.DECIDER, seen.load_id)).state.load
         cause = _cause(seen, found.region if found is not None else seen.region)
-        if found is None or stop_of(found, seen.stop_id) is None:
+        if found is not None and seen.milestone == Milestone.MILESTONE_BREAKDOWN and not seen.retracts_event_id:
+            await breakdown(self._journal, found, seen, cause)
+        elif found is None or stop_of(found, seen.stop_id) is None:
             await self._unmatched(seen, cause, "no load has this stop")
-            return
+        else:
+            await self._tell(found, seen, cause)
+
+    async def _tell(self, found: Load, seen: DeliveryEvent, cause: Cause) -> None:
+        """Hand on a milestone of a stop that the load has."""
         if seen.retracts_event_id:
             # The fact stays until somebody decides: orders and the ERP may already stand on it.
             await self._contradicts(seen, cause, f"it takes back {seen.retracts_event_id}, which is recorded")
+            return
+        if seen.milestone == Milestone.MILESTONE_ETA_UPDATED:
+            demanded = self._policies.in_region(found.region).milestones
+            refusal = await estimate(self._journal, found, seen, demanded, cause)
+            if refusal:
+                await self._unmatched(seen, cause, refusal)
             return
         wish = _wish(seen)
         if wish is None:

@@ -27,6 +27,7 @@ from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import DropOrder, Load, PlanLoad
 from logistics.order.v1 import Order, OrderState, PlanOrder
 from logistics.process.v1 import UnplannedOrder, WaveEvent, WaveState
+from services.orchestrator.cold_chain import with_profiles
 from services.orchestrator.deciders import order, wave
 from services.orchestrator.exceptions import exception_id_of, open_exception, reopen_exception, settle_exception
 from services.orchestrator.gateways import FleetGateway
@@ -163,12 +164,13 @@ class Planning:
         return found
 
     async def _propose(self, wave_id: str, state: wave.State, cause: Cause) -> Outcome[wave.State, WaveEvent]:
-        wanted = [await self._wanted(order_id) for order_id in state.order_ids]
+        asked = [await self._wanted(order_id) for order_id in state.order_ids]
+        wanted = [each for each in asked if each is not None]
+        if not wanted:
+            nobody = "no order of the wave waits any more; another wave took them"
+            return await self._journal.wave(wave_id, wave.Abandon(nobody), cause.step("abandon"))
         request = PlanLoadsRequest(
-            request_id=ids.derive(wave_id, "plan"),
-            region=cause.region,
-            orders=[each for each in wanted if each is not None],
-            wave_id=wave_id,
+            request_id=ids.derive(wave_id, "plan"), region=cause.region, orders=wanted, wave_id=wave_id
         )
         try:
             answer = await self._fleet.plan_loads(request)
@@ -183,15 +185,14 @@ class Planning:
         return await self._journal.wave(wave_id, wish, cause.step("propose"))
 
     async def _wanted(self, order_id: str) -> OrderToPlan | None:
-        """Return what of an order rides nowhere yet."""
+        """Return what of an order rides nowhere yet; None where it no longer waits, or all of it rides."""
         state = (await self._journal.find(order.DECIDER, order_id)).state
-        if state.order is None:
+        if state.order is None or state.order.state != OrderState.ORDER_STATE_RELEASED:
             return None
         riding = {line_id for plan in state.plan.values() for line_id in plan.line_ids}
-        return OrderToPlan(
-            order=state.order,
-            line_ids=[line.line_id for line in state.order.lines if line.line_id not in riding] if riding else (),
-        )
+        left = [line.line_id for line in state.order.lines if line.line_id not in riding]
+        # No line ids means all lines, so an order that rides as a whole must not be asked for at all.
+        return OrderToPlan(order=state.order, line_ids=left if riding else ()) if left else None
 
     async def _lay(self, wave_id: str, state: wave.State, cause: Cause) -> None:
         for load in state.loads:
@@ -201,7 +202,7 @@ class Planning:
                 correlation_id=load.load_id,
                 region=cause.region,
             )
-            laid = await self._journal.load(load.load_id, PlanLoad(load=_of_wave(load, wave_id)), born)
+            laid = await self._journal.load(load.load_id, PlanLoad(load=await self._of_wave(load, wave_id)), born)
             for order_id in orders_on(load):
                 await self._tell(order_id, load, born.after(laid.event))
         for unplanned in state.unplanned:
@@ -215,6 +216,16 @@ class Planning:
                 order_id=unplanned.order_id,
             )
             await reopen_exception(self._journal, exception_id, unplanned.reason, why)
+
+    async def _of_wave(self, load: Load, wave_id: str) -> Load:
+        """Return a load as its wave lays it: with the wave, and with how its goods must be kept."""
+        found = {
+            order_id: (await self._journal.find(order.DECIDER, order_id)).state.order for order_id in orders_on(load)
+        }
+        orders = {name: (sold, self._policies.of(sold).cold_chain) for name, sold in found.items() if sold is not None}
+        laid = with_profiles(load, orders)
+        laid.wave_id = wave_id
+        return laid
 
     async def _tell(self, order_id: str, load: Load, born: Cause) -> None:
         stops = delivery_stops(load, order_id)
@@ -239,10 +250,3 @@ class Planning:
 
 _WAVES = "6c1f3a52-6f0b-5e0a-9d0e-3f6a7a0f9b11"
 """Namespace of the request ids of waves that timers begin."""
-
-
-def _of_wave(load: Load, wave_id: str) -> Load:
-    laid = Load()
-    laid.CopyFrom(load)
-    laid.wave_id = wave_id
-    return laid

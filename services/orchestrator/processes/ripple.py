@@ -135,7 +135,7 @@ class LoadRipple:
     async def _unplanned(self, found: Load, event: LoadEvent) -> None:
         riding = set() if event.WhichOneof("body") == "cancelled" else set(orders_on(found))
         reason = event.cancelled.reason or event.replanned.reason
-        for order_id in set(found.order_ids) - riding:
+        for order_id in sorted(set(found.order_ids) - riding):
             state = (await self._journal.find(order.DECIDER, order_id)).state.order
             if state is not None and found.load_id in state.load_ids:
                 await self._tell(order_id, UnplanOrder(load_id=found.load_id, reason=reason), event)

@@ -15,7 +15,7 @@ from gladhand.calls import remaining
 from gladhand.errors import Unavailable
 from gladhand.security.principal import Party
 from logistics.exception.v1 import Exception as LogisticsException
-from logistics.exception.v1 import Hold
+from logistics.exception.v1 import Excursion, Hold
 from logistics.invoice.v1 import Invoice
 from logistics.load.v1 import Load
 from logistics.order.v1 import Order
@@ -24,7 +24,7 @@ from services.orchestrator.read_model import queries
 from services.orchestrator.read_model.arrivals import Arrivals
 from services.orchestrator.read_model.database import Database
 from services.orchestrator.read_model.paging import Key, Page, digest_of, key_of, page_limit, token_of
-from services.orchestrator.read_model.schema import TABLES, exceptions, holds, invoices, loads, orders
+from services.orchestrator.read_model.schema import TABLES, exceptions, excursions, holds, invoices, loads, orders
 
 M = TypeVar("M", bound=Message)
 
@@ -154,6 +154,23 @@ class ReadModel:
         conditions = queries.hold_filters(order_id, active_only=active_only)
         asked = {"order_id": order_id, "active_only": active_only}
         return await self._page(holds, conditions, asked, page_size, page_token, Hold)
+
+    async def excursion(self, excursion_id: str, at_least_version: int = 0) -> Excursion | None:
+        """Return an excursion; see `order`."""
+        return await self._one("excursion", excursion_id, at_least_version, Excursion)
+
+    async def excursions(
+        self, *, page_size: int = 0, page_token: str = "", states: Iterable[int] = (), order_id: str = ""
+    ) -> Page[Excursion]:
+        """Return a page of excursions; see `orders`."""
+        wanted = sorted(set(states))
+        conditions = queries.of_order(excursions, wanted, order_id)
+        asked = {"states": wanted, "order_id": order_id}
+        return await self._page(excursions, conditions, asked, page_size, page_token, Excursion)
+
+    async def open_excursions(self, unchanged_since: datetime, limit: int) -> list[str]:
+        """Return excursions that wait for a decision and did not change since, oldest change first."""
+        return await self._ids(queries.open_excursions(_micros(unchanged_since), limit))
 
     async def load_of_stop(self, stop_id: str) -> str | None:
         """Return the load that has a stop, None where none is known."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logistics.exception.v1 import Exception as LogisticsException
-from logistics.exception.v1 import Hold
+from logistics.exception.v1 import Excursion, Hold
 from logistics.invoice.v1 import Invoice
 from logistics.load.v1 import Load, LoadState
 from logistics.order.v1 import Order
@@ -166,6 +166,12 @@ def _hold(state: Any) -> _Shown:
     return _Shown(hold.state, hold.SerializeToString(), columns)
 
 
+def _excursion(state: Any) -> _Shown:
+    excursion: Excursion = _present(state.excursion, "excursion")
+    columns = {"order_id": index_text(excursion.order_id), "load_id": index_text(excursion.load_id)}
+    return _Shown(excursion.state, excursion.SerializeToString(), columns)
+
+
 def _fulfilment(state: fulfilment.State) -> _Shown:
     columns = {"finished": state.finished, "parked": bool(state.parked), "waits_for": state.parked.replace("\0", "")}
     return _Shown(state.state, b"", columns)
@@ -184,4 +190,5 @@ _SHOWN: Mapping[str, Callable[[Any], _Shown]] = {
     "hold": _hold,
     "fulfilment": _fulfilment,
     "wave": _wave,
+    "excursion": _excursion,
 }

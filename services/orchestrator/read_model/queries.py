@@ -25,7 +25,7 @@ from sqlalchemy.sql.selectable import CompoundSelect
 from gladhand.enums import EnumType
 from gladhand.lifecycle import lifecycle_of
 from gladhand.security.principal import CARRIER_SYSTEM, Party
-from logistics.exception.v1 import HoldState
+from logistics.exception.v1 import ExcursionState, HoldState
 from logistics.load.v1 import LoadState
 from logistics.order.v1 import OrderState
 from logistics.type.v1 import ReferenceType
@@ -33,6 +33,7 @@ from services.orchestrator.read_model.paging import Key
 from services.orchestrator.read_model.projection import index_text
 from services.orchestrator.read_model.schema import (
     exceptions,
+    excursions,
     fulfilments,
     holds,
     invoice_references,
@@ -65,6 +66,8 @@ _NOT_PUSHED: Final = OPEN_ORDERS | {OrderState.ORDER_STATE_REJECTED}
 """States whose unfinished process is as it should be. That of a rejected order waits for an amendment of the order."""
 
 OPEN_LOADS: Final = _open_states(LoadState)
+
+_REVIEWED: Final = (ExcursionState.EXCURSION_STATE_BREACH, ExcursionState.EXCURSION_STATE_IN_REVIEW)
 
 _MOST_NAMESAKES: Final = 20
 
@@ -202,6 +205,16 @@ def open_loads(unchanged_since_us: int, limit: int, skip: int = 0) -> Select[str
     )
 
 
+def open_excursions(unchanged_since_us: int, limit: int) -> Select[str]:
+    """Return what gives the excursions that wait for somebody and did not change since a time, oldest change first."""
+    return (
+        select(excursions.c.id)
+        .where(excursions.c.state.in_(_REVIEWED), excursions.c.updated_us <= unchanged_since_us)
+        .order_by(excursions.c.updated_us, excursions.c.id)
+        .limit(limit)
+    )
+
+
 def find_order(term: str) -> CompoundSelect[Any]:
     """Return what gives the orders that are known by a term: by id, by a reference, by an invoice's number."""
     term = index_text(term)
@@ -237,6 +250,7 @@ def related(order_id: str) -> list[tuple[str, Select[str]]]:
         ("invoice", invoices, invoices.c.order_id == order_id),
         ("exception", exceptions, or_(exceptions.c.order_id == order_id, on_load, on_invoice)),
         ("hold", holds, or_(holds.c.order_id == order_id, held_load)),
+        ("excursion", excursions, excursions.c.order_id == order_id),
     ]
     return [
         (aggregate, select(table.c.id).where(condition).order_by(table.c.created_us, table.c.id))
@@ -255,6 +269,8 @@ def orders_of(aggregate: str, aggregate_id: str) -> Select[str] | None:
         return select(invoices.c.order_id).where(invoices.c.id == aggregate_id, invoices.c.order_id != "")
     if aggregate == "exception":
         return _orders_behind(exceptions, aggregate_id)
+    if aggregate == "excursion":
+        return select(excursions.c.order_id).where(excursions.c.id == aggregate_id)
     if aggregate == "hold":
         return _orders_behind(holds, aggregate_id)
     return None

@@ -12,10 +12,10 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
-STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES")
+STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS")
 """The streams that the model is built from."""
 
 metadata = MetaData()
@@ -57,6 +57,7 @@ pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
 exceptions = _aggregate("exceptions", _text("order_id"), _text("load_id"), _text("invoice_id"))
 holds = _aggregate("holds", _text("order_id"), _text("load_id"))
+excursions = _aggregate("excursions", _text("order_id"), _text("load_id"))
 fulfilments = _aggregate(
     "fulfilments",
     Column("finished", Boolean, nullable=False),
@@ -93,6 +94,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "hold": holds,
     "fulfilment": fulfilments,
     "wave": waves,
+    "excursion": excursions,
 }
 """The table of each aggregate, by the token of its subjects."""
 
@@ -104,10 +106,10 @@ PARTS: Final[Mapping[str, tuple[Table, ...]]] = {
     "wave": (wave_orders,),
 }
 
-for _table in (orders, loads, invoices, exceptions, holds):
+for _table in (orders, loads, invoices, exceptions, holds, excursions):
     Index(f"{_table.name}_by_creation", _table.c.created_us, _table.c.id)
     Index(f"{_table.name}_by_state", _table.c.state, _table.c.created_us, _table.c.id)
-for _table in (invoices, exceptions, holds):
+for _table in (invoices, exceptions, holds, excursions):
     Index(f"{_table.name}_by_order", _table.c.order_id, _table.c.created_us, _table.c.id)
 for _table in (orders, loads):
     Index(f"{_table.name}_by_change", _table.c.state, _table.c.updated_us)

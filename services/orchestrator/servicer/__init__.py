@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.orchestrator.servicer.exceptions import ExceptionMethods
+from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
@@ -14,5 +15,7 @@ content, so that they need no record of their answers. All others would take ano
 repetition of the first, and answer as if it had been done."""
 
 
-class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, PolicyMethods):
+class OrchestratorServicer(
+    OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, PolicyMethods
+):
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

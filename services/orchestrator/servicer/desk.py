@@ -13,6 +13,7 @@ from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import Orchestrator
 from logistics.type.v1 import Actor, ActorKind
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.policies import Policies
+from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.planning import Planning
@@ -34,6 +35,7 @@ class Desk:
     holds: HoldRipple
     resolutions: Resolutions
     clock: Clock
+    cold_chain: ColdChain
     policies: Policies
 
 

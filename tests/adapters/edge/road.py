@@ -24,6 +24,7 @@ from logistics.load.v1 import (
     LoadReassigned,
     Stop,
     StopKind,
+    StopTask,
 )
 from logistics.type.v1 import ACTOR_KIND_SERVICE, Actor, GeoPoint, Location
 from tests.adapters.edge.harness import REGION
@@ -66,11 +67,14 @@ class Trip:
         )
         self._sequence = (await self._store.append(self._kind, event, expected=self._sequence)).sequence
 
-    async def plan(self) -> None:
+    async def plan(self, *tasks: StopTask) -> None:
+        """Plan the load; `tasks` are what it carries."""
         stops = [
             _stop(self.pickup, 1, STOP_KIND_PICKUP, WAREHOUSE),
             _stop(self.delivery, 2, STOP_KIND_DELIVERY, CUSTOMER),
         ]
+        for stop in stops:
+            stop.tasks.extend(tasks)
         load = Load(load_id=self.load_id, region=REGION, stops=stops, plan_version=1)
         await self.record(LoadPlanned(load=load), self.begin)
 

@@ -23,6 +23,8 @@ def run(*arguments: str, home: Path) -> Result:
     "command",
     [
         ["status"], ["orders", "list"], ["orders", "show", "1"], ["loads", "list"], ["trace", "1"],
+        ["excursions", "list"], ["excursions", "show", "1"],
+        ["excursions", "decide", "1", "release", "--by", "quinn", "--evidence", "fine"],
         ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
     ],
 )  # fmt: skip
@@ -53,7 +55,7 @@ def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
     assert run("down", home=tmp_path).exit_code == 0
 
 
-@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["dead-letters"]])
+@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["excursions"], ["dead-letters"]])
 def test_help_names_the_commands(command: list[str], tmp_path: Path) -> None:
     shown = run(*command, "--help", home=tmp_path)
     assert shown.exit_code == 0

@@ -235,6 +235,8 @@ def _eta_changed(state: State, load: Load, event: LoadEvent) -> State:
     for stop in load.stops:
         if stop.stop_id == event.eta_changed.stop_id:
             stop.estimated_arrival_time.CopyFrom(event.eta_changed.estimated_arrival_time)
+            made = event.eta_changed
+            stop.estimate_time.CopyFrom(made.estimate_time if made.HasField("estimate_time") else event.record_time)
     return state
 
 

@@ -23,6 +23,7 @@ from logistics.load.v1 import (
     StopOutcome,
     StopState,
 )
+from services.orchestrator.deciders.load.cold import kept_cold
 from services.orchestrator.deciders.load.ending import given_up
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD
 from services.orchestrator.deciders.load.rules import barred, held_at, present
@@ -37,7 +38,7 @@ _OVER = frozenset(
 )
 _TAKEN_UP = frozenset({StopState.STOP_STATE_SERVICING, StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 _KINDS = frozenset({StopKind.STOP_KIND_PICKUP, StopKind.STOP_KIND_DELIVERY})
-_SET_BY_US = ("assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time")
+_SET_BY_US = ("tenders", "assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time")
 _FACTS = ("arrival", "service_start", "completion", "departure", "outcome", "reason", "pod_ids")
 
 
@@ -70,6 +71,7 @@ def replan(state: State, command: LoadCommand) -> Message | None:
     if load.state not in _REPLANNABLE:
         raise barred(load, "replanning", "only a load that waits or drives can get a new plan")
     stops = [_fresh(stop) if stop.state in {0, StopState.STOP_STATE_PLANNED} else stop for stop in wish.stops]
+    stops = kept_cold(load, stops)
     merged = _merged(load, stops)
     if wish.expected_plan_version == load.plan_version - 1 and merged == list(load.stops):
         return None

@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.order.v1 import OrderCommand, OrderEvent
-from services.orchestrator.deciders.order import billing, charging, ending, receiving, riding
+from services.orchestrator.deciders.order import billing, charging, cold_chain, ending, receiving, riding
 from services.orchestrator.deciders.order.evolve import evolve
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
 from services.orchestrator.deciders.refusal import violated
@@ -36,6 +36,8 @@ _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "confirm_cancel": ending.confirm_cancel,
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
+    "record_cold_chain": cold_chain.record,
+    "record_excursion_decision": cold_chain.record_decision,
     "charge": charging.charge,
     "waive_charge": charging.waive,
 }

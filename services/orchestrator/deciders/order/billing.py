@@ -21,6 +21,7 @@ from logistics.order.v1 import (
     OrderReviewOpened,
     OrderState,
 )
+from services.orchestrator.deciders.order import cold_chain
 from services.orchestrator.deciders.order.riding import open_stops
 from services.orchestrator.deciders.order.rules import (
     accepted,
@@ -58,6 +59,7 @@ _REASONS = {
     GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL: ErrorReason.ERROR_REASON_TRANSITION_NOT_ALLOWED,
     GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED: ErrorReason.ERROR_REASON_POD_MISSING,
     GateCheckKind.GATE_CHECK_KIND_QUANTITIES: ErrorReason.ERROR_REASON_QUANTITY_EXCEEDED,
+    GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN: ErrorReason.ERROR_REASON_COLD_CHAIN_OPEN,
 }
 """The reason of a refusal by the check that failed; any other check answers HOLD_BLOCKS."""
 
@@ -180,13 +182,10 @@ def _check_review(state: State, order: Order, brought: dict[int, GateCheck]) -> 
 
 
 def _settled(check: GateCheck, brought: dict[int, GateCheck]) -> GateCheck:
-    """Let the caller's waiver, or its word on the cold chain, stand for a check that the order cannot pass itself."""
+    """Let the caller's waiver stand for a check that the order cannot pass itself."""
     other = brought.get(check.kind)
     if other is None or check.result != GateResult.GATE_RESULT_FAIL:
         return check
-    knows = check.kind == GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN
-    if other.result == GateResult.GATE_RESULT_PASS and knows:
-        return other
     return other if other.result == GateResult.GATE_RESULT_WAIVED and check.kind in _WAIVABLE else check
 
 
@@ -220,19 +219,12 @@ def _quantities(_state: State, order: Order) -> GateCheck:
     return _pass(kind)
 
 
-def _cold_chain(_state: State, order: Order) -> GateCheck:
-    kind = GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN
-    if not any(line.HasField("temperature") for line in order.lines):
-        return GateCheck(kind=kind, result=GateResult.GATE_RESULT_NOT_APPLICABLE)
-    return _fail(kind, "nobody has judged the temperatures of goods that must be kept cold", ())
-
-
 _OWN_CHECKS: tuple[Callable[[State, Order], GateCheck], ...] = (
     _stops_terminal,
     _pod_verified,
     _no_billing_hold,
     _quantities,
-    _cold_chain,
+    cold_chain.check,
 )
 
 

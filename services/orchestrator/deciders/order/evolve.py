@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from logistics.exception.v1 import Gate
 from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
+from services.orchestrator.deciders.order import cold_chain
 from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
@@ -46,6 +47,8 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
     order.invoice_ids.extend(known.invoice_ids)
+    del order.cold_chain[:]
+    order.cold_chain.extend(known.cold_chain)
     order.charges.extend(known.charges)
 
 
@@ -311,6 +314,8 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
     "eta_changed": _same,
+    "cold_chain_recorded": cold_chain.recorded,
+    "excursion_decided": cold_chain.decided,
     "charged": _charged,
     "charge_waived": _charge_waived,
 }

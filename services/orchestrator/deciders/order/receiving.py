@@ -40,6 +40,7 @@ _HOLDABLE = frozenset(
 _OPEN = frozenset({OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING})
 _SET_BY_US = (
     "state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "charges", "create_time", "update_time",
+    "cold_chain",
 )  # fmt: skip
 _DERIVED = ("allocated", "shipped", "delivered", "accepted", "rejected", "returned", "invoiced", "cancelled")
 

@@ -77,6 +77,11 @@ def plan(state: State, command: OrderCommand) -> Message | None:
     elsewhere = {
         line_id for load_id, other in state.plan.items() if load_id != wish.load_id for line_id in other.line_ids
     }
+    twice = sorted(elsewhere & set(planned.line_ids))
+    if twice:
+        # Two waves may have asked for the same order, e.g. while the planner was away: the goods ride once.
+        hint = f"lines {', '.join(twice)} ride on another load already; take them off that one first"
+        raise barred(order, f"planning on load {wish.load_id}", hint)
     complete = elsewhere | set(planned.line_ids) >= {line.line_id for line in order.lines}
     if not complete and order.state == OrderState.ORDER_STATE_PLANNED:
         raise barred(order, "planning fewer lines", "take the order off the load first, then plan anew")

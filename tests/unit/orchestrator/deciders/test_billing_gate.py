@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from logistics.exception.v1 import Gate
+from typing import Any
+
+import pytest
+
+from logistics.exception.v1 import ColdChainVerdict, ExcursionDecision, ExcursionOutcome, Gate
 from logistics.invoice.v1 import GateCheck, GateResult
 from logistics.order.v1 import (
     CloseOrder,
+    ColdChainWatch,
     LiftOrderHold,
     OpenOrderReview,
     ReceiveOrder,
+    RecordColdChain,
+    RecordExcursionDecision,
+    RecordOrderDelivery,
     ReleaseOrderBilling,
     TemperatureRange,
 )
 from tests.unit.orchestrator.deciders.freight import (
     FIRST,
     HOLD,
+    LOAD,
+    POD,
     SECOND,
     ask_order,
     sale,
@@ -32,12 +42,53 @@ from tests.unit.orchestrator.deciders.order_story import (
     RELEASE,
     REVIEW,
     SHORT,
+    Past,
     after,
     deliver,
     hold,
     state_of,
     waived,
 )
+
+DECIDED = RecordExcursionDecision(
+    excursion_id=POD,
+    load_id=LOAD,
+    line_id="a",
+    decision=ExcursionDecision(
+        outcome=ExcursionOutcome.EXCURSION_OUTCOME_RELEASED, evidence="budget", decided_by="quinn"
+    ),
+)
+AGAIN = {
+    "revision": 2,
+    "verdict": ColdChainVerdict.COLD_CHAIN_VERDICT_BREACH,
+    "in_review": True,
+    "excursion_id": POD,
+    "excursion_version": 7,
+}
+
+
+def watched(**changes: Any) -> ColdChainWatch:
+    """What is known of line `a`, which was cold all the way, but for some changes."""
+    told = {
+        "load_id": LOAD,
+        "line_id": "a",
+        "verdict": ColdChainVerdict.COLD_CHAIN_VERDICT_IN_RANGE,
+        "ride_over": True,
+        "coverage_percent": 90,
+        "required_coverage_percent": 90,
+        "finding_id": "f1",
+        "revision": 1,
+    }
+    return ColdChainWatch(**{**told, **changes})
+
+
+def cold_and_delivered(first: RecordOrderDelivery | None = None) -> Past:
+    cold = sale()
+    cold.lines[0].temperature.CopyFrom(TemperatureRange(min_celsius=2, max_celsius=8))
+    return after(
+        ReceiveOrder(order=cold, content_sha256="cold"), CHECKED, CONCLUDE, PLAN, DISPATCH, PICK,
+        first or deliver(FIRST, "a", 10), deliver(SECOND, "b", 4),
+    )  # fmt: skip
 
 
 class TestTheGate:
@@ -83,16 +134,56 @@ class TestTheGate:
         late = GateCheck(kind=GATE.GATE_CHECK_KIND_QUIET_PERIOD, result=GateResult.GATE_RESULT_FAIL)
         DELIVERED.when(ask_order(ReleaseOrderBilling(checks=[late]))).then_rejected("HOLD_BLOCKS")
 
-    def test_cold_goods_need_somebodys_word(self) -> None:
-        cold = sale()
-        cold.lines[0].temperature.CopyFrom(TemperatureRange(min_celsius=2, max_celsius=8))
-        past = after(
-            ReceiveOrder(order=cold, content_sha256="cold"), CHECKED, CONCLUDE, PLAN, DISPATCH, PICK,
-            deliver(FIRST, "a", 10), deliver(SECOND, "b", 4),
-        )  # fmt: skip
-        past.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")
+    def test_nobodys_word_stands_for_what_is_known_of_cold_goods(self) -> None:
+        past = cold_and_delivered()
+        refusal = past.when(ask_order(RELEASE)).then_rejected("COLD_CHAIN_OPEN")
+        assert "nobody has told of its temperatures" in refusal.message
         said = GateCheck(kind=GATE.GATE_CHECK_KIND_COLD_CHAIN, result=GateResult.GATE_RESULT_PASS)
-        assert state_of(after(ReleaseOrderBilling(checks=[said]), past=past)) == "BILLABLE"
+        past.when(ask_order(ReleaseOrderBilling(checks=[said]))).then_rejected("COLD_CHAIN_OPEN")
+        waiver = waived(GATE.GATE_CHECK_KIND_COLD_CHAIN)
+        assert state_of(after(ReleaseOrderBilling(checks=[waiver]), past=past)) == "BILLABLE"
+
+    def test_cold_goods_pass_when_they_were_cold_all_the_way(self) -> None:
+        clear = after(RecordColdChain(watch=watched()), RELEASE, past=cold_and_delivered())
+        assert state_of(clear) == "BILLABLE"
+        (check,) = (each for each in clear.state.gate_checks if each.kind == GATE.GATE_CHECK_KIND_COLD_CHAIN)
+        assert (check.result, list(check.evidence_ids)) == (GateResult.GATE_RESULT_PASS, ["f1"])
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"ride_over": False}, "still on board"),
+            ({"coverage_percent": 89}, "cover 89 percent of the ride, 90 are needed"),
+            ({"sensor_lost": True}, "sensor was lost"),
+            ({"verdict": ColdChainVerdict.COLD_CHAIN_VERDICT_BREACH}, "breached"),
+            ({"in_review": True, "excursion_id": "x"}, "excursion x waits for a decision"),
+        ],
+    )
+    def test_cold_goods_keep_the_gate_shut(self, changes: dict[str, Any], words: str) -> None:
+        past = after(RecordColdChain(watch=watched(**changes)), past=cold_and_delivered())
+        assert words in past.when(ask_order(RELEASE)).then_rejected("COLD_CHAIN_OPEN").message
+
+    def test_a_decision_opens_the_gate_until_another_review_begins(self) -> None:
+        breach = ColdChainVerdict.COLD_CHAIN_VERDICT_BREACH
+        review = watched(verdict=breach, in_review=True, excursion_id=POD, excursion_version=3)
+        asked = after(RecordColdChain(watch=review), past=cold_and_delivered())
+        released = after(DECIDED, past=asked)
+        assert state_of(after(RELEASE, past=released)) == "BILLABLE"
+        released.when(ask_order(DECIDED)).then_nothing()
+        stale = watched(verdict=breach, in_review=True, excursion_id=POD, excursion_version=2)
+        released.when(ask_order(RecordColdChain(watch=stale))).then_nothing()
+        again = after(RecordColdChain(watch=watched(**AGAIN)), past=released)
+        again.when(ask_order(RELEASE)).then_rejected("COLD_CHAIN_OPEN")
+
+    def test_an_older_finding_changes_nothing_and_an_unknown_line_is_refused(self) -> None:
+        past = after(RecordColdChain(watch=watched(revision=4)), past=cold_and_delivered())
+        past.when(ask_order(RecordColdChain(watch=watched(revision=3, ride_over=False)))).then_nothing()
+        past.when(ask_order(RecordColdChain(watch=watched(line_id="z")))).then_rejected("CONTRACT_VIOLATION")
+
+    def test_of_what_nobody_kept_no_temperature_is_asked(self) -> None:
+        past = cold_and_delivered(first=deliver(FIRST, "a", 0, 10))
+        decided = after(OpenOrderReview(reason="PARTIAL_REJECTION", decided=True), RELEASE, past=past)
+        assert state_of(decided) == "BILLABLE"
 
     def test_a_difference_needs_a_decision(self) -> None:
         SHORT.when(ask_order(RELEASE)).then_rejected("HOLD_BLOCKS")

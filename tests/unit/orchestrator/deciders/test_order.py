@@ -135,6 +135,7 @@ def test_what_is_already_so_is_nothing_new(past: Past, wish: Message) -> None:
         (RELEASED, PlanOrder(load_id=LOAD, line_ids=["z"], stop_ids=[FIRST]), "CONTRACT_VIOLATION"),
         (RELEASED, PlanOrder(load_id=LOAD, line_ids=["a"]), "CONTRACT_VIOLATION"),
         (PLANNED, PlanOrder(load_id=LOAD, line_ids=["a"], stop_ids=[FIRST]), "TRANSITION_NOT_ALLOWED"),
+        (PLANNED, PlanOrder(load_id=OTHER_LOAD, line_ids=["a"], stop_ids=[SECOND]), "TRANSITION_NOT_ALLOWED"),
         (after(hold(Gate.GATE_PLANNING), past=RELEASED), PLAN, "HOLD_BLOCKS"),
         (PLANNED, RecordOrderDispatch(load_id=OTHER_LOAD), "LOAD_NOT_FOUND"),
         (PLANNED, PICK, "TRANSITION_NOT_ALLOWED"),

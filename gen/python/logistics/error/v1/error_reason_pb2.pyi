@@ -284,6 +284,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
     Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
     """
+    ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
+    """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
+    Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
+    """
+    ERROR_REASON_EXCURSION_NOT_FOUND: _ErrorReason.ValueType  # 75
+    """No such excursion. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
+    """
     ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
     """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
     Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
@@ -553,6 +561,14 @@ Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "de
 ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 65
 """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
 Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+"""
+ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
+"""Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
+Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
+"""
+ERROR_REASON_EXCURSION_NOT_FOUND: ErrorReason.ValueType  # 75
+"""No such excursion. NOT_FOUND with ResourceInfo.
+Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
 """
 ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
 """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.

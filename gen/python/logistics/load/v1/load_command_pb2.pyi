@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -48,6 +49,7 @@ class LoadCommand(_message.Message):
     CONFIRM_CANCEL_FIELD_NUMBER: _builtins.int
     APPLY_HOLD_FIELD_NUMBER: _builtins.int
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
+    ESTIMATE_ARRIVAL_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
     @_builtins.property
@@ -130,6 +132,10 @@ class LoadCommand(_message.Message):
     def lift_hold(self) -> Global___LiftLoadHold:
         """Let a hold no longer block."""
 
+    @_builtins.property
+    def estimate_arrival(self) -> Global___EstimateArrival:
+        """Record a new estimate of the arrival at a stop."""
+
     def __init__(
         self,
         *,
@@ -154,12 +160,13 @@ class LoadCommand(_message.Message):
         confirm_cancel: Global___ConfirmLoadCancel | None = ...,
         apply_hold: Global___ApplyLoadHold | None = ...,
         lift_hold: Global___LiftLoadHold | None = ...,
+        estimate_arrival: Global___EstimateArrival | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "estimate_arrival"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -699,3 +706,53 @@ class LiftLoadHold(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiftLoadHold: _TypeAlias = LiftLoadHold  # noqa: Y015
+
+@_typing.final
+class EstimateArrival(_message.Message):
+    """Record a new estimate of the arrival at a stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATED_ARRIVAL_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    GRACE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    epoch: _builtins.int
+    """The assignment that it speaks of. Zero means the one in force when it was made."""
+    @_builtins.property
+    def estimated_arrival_time(self) -> _timestamp_pb2.Timestamp:
+        """When the vehicle is expected. Always set."""
+
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the estimate was made. Always set: of two estimates the one made later counts."""
+
+    @_builtins.property
+    def threshold(self) -> _duration_pb2.Duration:
+        """By how much it must differ from what is known to be told. Unset means any difference is told."""
+
+    @_builtins.property
+    def grace(self) -> _duration_pb2.Duration:
+        """How far it may pass the end of the stop's window before the change is told whatever its size. Unset means not at all."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        estimated_arrival_time: _timestamp_pb2.Timestamp | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
+        threshold: _duration_pb2.Duration | None = ...,
+        grace: _duration_pb2.Duration | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "grace", b"grace", "threshold", b"threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "grace", b"grace", "stop_id", b"stop_id", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateArrival: _TypeAlias = EstimateArrival  # noqa: Y015

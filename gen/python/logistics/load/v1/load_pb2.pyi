@@ -10,9 +10,11 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
+from logistics.type.v1 import temperature_pb2 as _temperature_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
 import sys
@@ -233,6 +235,62 @@ STOP_OUTCOME_CANCELLED: StopOutcome.ValueType  # 6
 """Taken out of the plan."""
 Global___StopOutcome: _TypeAlias = StopOutcome  # noqa: Y015
 
+class _TenderState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TenderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TenderState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TENDER_STATE_UNSPECIFIED: _TenderState.ValueType  # 0
+    """Never stored."""
+    TENDER_STATE_DRAFT: _TenderState.ValueType  # 1
+    """Written down, not sent yet."""
+    TENDER_STATE_SENT: _TenderState.ValueType  # 2
+    """Sent; the carrier may answer until the offer's time is up."""
+    TENDER_STATE_DELIVERY_FAILED: _TenderState.ValueType  # 3
+    """The carrier's system could not be reached; counts as no answer."""
+    TENDER_STATE_ACCEPTED: _TenderState.ValueType  # 4
+    """The carrier took it (X12 990 A), or its counter-offer was taken."""
+    TENDER_STATE_CONDITIONALLY_ACCEPTED: _TenderState.ValueType  # 5
+    """The carrier takes it under conditions (X12 990 B), about which somebody must decide."""
+    TENDER_STATE_COUNTERED: _TenderState.ValueType  # 6
+    """The carrier wants another rate (X12 990 C)."""
+    TENDER_STATE_DECLINED: _TenderState.ValueType  # 7
+    """The carrier said no (X12 990 D or E)."""
+    TENDER_STATE_EXPIRED: _TenderState.ValueType  # 8
+    """No answer came in time."""
+    TENDER_STATE_WITHDRAWN: _TenderState.ValueType  # 9
+    """Taken back (X12 204 01)."""
+    TENDER_STATE_SUPERSEDED: _TenderState.ValueType  # 10
+    """A newer revision replaced it (X12 204 04); answers to it no longer count."""
+
+class TenderState(_TenderState, metaclass=_TenderStateEnumTypeWrapper):
+    """Where one offer of a load to one carrier stands (domain reference 2.2)."""
+
+TENDER_STATE_UNSPECIFIED: TenderState.ValueType  # 0
+"""Never stored."""
+TENDER_STATE_DRAFT: TenderState.ValueType  # 1
+"""Written down, not sent yet."""
+TENDER_STATE_SENT: TenderState.ValueType  # 2
+"""Sent; the carrier may answer until the offer's time is up."""
+TENDER_STATE_DELIVERY_FAILED: TenderState.ValueType  # 3
+"""The carrier's system could not be reached; counts as no answer."""
+TENDER_STATE_ACCEPTED: TenderState.ValueType  # 4
+"""The carrier took it (X12 990 A), or its counter-offer was taken."""
+TENDER_STATE_CONDITIONALLY_ACCEPTED: TenderState.ValueType  # 5
+"""The carrier takes it under conditions (X12 990 B), about which somebody must decide."""
+TENDER_STATE_COUNTERED: TenderState.ValueType  # 6
+"""The carrier wants another rate (X12 990 C)."""
+TENDER_STATE_DECLINED: TenderState.ValueType  # 7
+"""The carrier said no (X12 990 D or E)."""
+TENDER_STATE_EXPIRED: TenderState.ValueType  # 8
+"""No answer came in time."""
+TENDER_STATE_WITHDRAWN: TenderState.ValueType  # 9
+"""Taken back (X12 204 01)."""
+TENDER_STATE_SUPERSEDED: TenderState.ValueType  # 10
+"""A newer revision replaced it (X12 204 04); answers to it no longer count."""
+Global___TenderState: _TypeAlias = TenderState  # noqa: Y015
+
 @_typing.final
 class StopTask(_message.Message):
     """Part of one order line that is loaded or unloaded at a stop."""
@@ -248,6 +306,7 @@ class StopTask(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order. Always set."""
     line_id: _builtins.str
@@ -278,6 +337,10 @@ class StopTask(_message.Message):
     def volume(self) -> _quantity_pb2.Quantity:
         """Volume of `expected`, in MTQ. Unset means unknown."""
 
+    @_builtins.property
+    def profile(self) -> _temperature_pb2.TemperatureProfile:
+        """How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient."""
+
     def __init__(
         self,
         *,
@@ -290,10 +353,11 @@ class StopTask(_message.Message):
         sku: _builtins.str = ...,
         weight: _quantity_pb2.Quantity | None = ...,
         volume: _quantity_pb2.Quantity | None = ...,
+        profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "profile", b"profile", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "profile", b"profile", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +427,7 @@ class Stop(_message.Message):
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     SERVICE_DURATION_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """Our id, UUID; the same through every new plan, and what late events refer to."""
     sequence: _builtins.int
@@ -433,6 +498,10 @@ class Stop(_message.Message):
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the stop."""
 
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When `estimated_arrival_time` was estimated. Unset means not told."""
+
     def __init__(
         self,
         *,
@@ -458,10 +527,11 @@ class Stop(_message.Message):
         instructions: _builtins.str = ...,
         service_duration: _duration_pb2.Duration | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -558,6 +628,92 @@ class PlanFigures(_message.Message):
 Global___PlanFigures: _TypeAlias = PlanFigures  # noqa: Y015
 
 @_typing.final
+class TenderOffer(_message.Message):
+    """One offer of a load to one carrier. It stays for good, since a carrier's invoice is compared with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    TENDER_REVISION_FIELD_NUMBER: _builtins.int
+    RESPOND_BY_TIME_FIELD_NUMBER: _builtins.int
+    OFFERED_RATE_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    AGREED_RATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    SEND_TIME_FIELD_NUMBER: _builtins.int
+    ANSWER_TIME_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """Our id, UUID. Always set."""
+    carrier_scac: _builtins.str
+    """Standard Carrier Alpha Code of the carrier. Always set."""
+    tender_revision: _builtins.int
+    """Counts up with each offer of the load, from 1. An answer must name it."""
+    state: Global___TenderState.ValueType
+    """Where it stands."""
+    conditions: _builtins.str
+    """The carrier's conditions in words. Unset means none."""
+    reason: _builtins.str
+    """Why it ended without being accepted. Unset otherwise."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it gave none."""
+    plan_version: _builtins.int
+    """The plan that was offered."""
+    @_builtins.property
+    def respond_by_time(self) -> _timestamp_pb2.Timestamp:
+        """When the offer ends. Always set."""
+
+    @_builtins.property
+    def offered_rate(self) -> _money_pb2.Money:
+        """What is offered for the whole load. Unset means that a rate must be agreed by counter-offer."""
+
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What the carrier asks instead. Unset unless it made a counter-offer."""
+
+    @_builtins.property
+    def agreed_rate(self) -> _money_pb2.Money:
+        """What was agreed, and what a carrier's invoice is compared with. Unset until accepted; never changed after."""
+
+    @_builtins.property
+    def send_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent. Unset before."""
+
+    @_builtins.property
+    def answer_time(self) -> _timestamp_pb2.Timestamp:
+        """When the carrier answered. Unset before."""
+
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        carrier_scac: _builtins.str = ...,
+        tender_revision: _builtins.int = ...,
+        respond_by_time: _timestamp_pb2.Timestamp | None = ...,
+        offered_rate: _money_pb2.Money | None = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        agreed_rate: _money_pb2.Money | None = ...,
+        state: Global___TenderState.ValueType = ...,
+        conditions: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        carrier_reference: _builtins.str = ...,
+        send_time: _timestamp_pb2.Timestamp | None = ...,
+        answer_time: _timestamp_pb2.Timestamp | None = ...,
+        plan_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time", "send_time", b"send_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "plan_version", b"plan_version", "reason", b"reason", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "state", b"state", "tender_id", b"tender_id", "tender_revision", b"tender_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenderOffer: _TypeAlias = TenderOffer  # noqa: Y015
+
+@_typing.final
 class Load(_message.Message):
     """A load as everybody in the mesh knows it."""
 
@@ -580,6 +736,7 @@ class Load(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
+    TENDERS_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """Our id, UUID. Always set."""
     region: _builtins.str
@@ -630,6 +787,10 @@ class Load(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded. Set by the orchestrator."""
 
+    @_builtins.property
+    def tenders(self) -> _containers.RepeatedCompositeFieldContainer[Global___TenderOffer]:
+        """Every offer to a carrier so far, oldest first; none is ever taken out. Empty means nobody was asked. Set by the orchestrator."""
+
     def __init__(
         self,
         *,
@@ -650,10 +811,11 @@ class Load(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         dispatch_reference: _builtins.str = ...,
+        tenders: _abc.Iterable[Global___TenderOffer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "figures", b"figures", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "tenders", b"tenders", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from logistics.exception.v1 import exception_pb2 as _exception_pb2
+from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
@@ -1330,6 +1331,180 @@ class HistoryEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class GetExcursionRequest(_message.Message):
+    """What to give to `GetExcursion`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSION_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_VERSION_FIELD_NUMBER: _builtins.int
+    excursion_id: _builtins.str
+    """The excursion."""
+    at_least_version: _builtins.int
+    """Wait, within the deadline, until the read model shows at least this version. Zero means do not wait."""
+    def __init__(
+        self,
+        *,
+        excursion_id: _builtins.str = ...,
+        at_least_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_version", b"at_least_version", "excursion_id", b"excursion_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExcursionRequest: _TypeAlias = GetExcursionRequest  # noqa: Y015
+
+@_typing.final
+class GetExcursionResponse(_message.Message):
+    """What `GetExcursion` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def excursion(self) -> _excursion_pb2.Excursion:
+        """The excursion."""
+
+    def __init__(
+        self,
+        *,
+        excursion: _excursion_pb2.Excursion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["excursion", b"excursion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excursion", b"excursion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExcursionResponse: _TypeAlias = GetExcursionResponse  # noqa: Y015
+
+@_typing.final
+class ListExcursionsRequest(_message.Message):
+    """What to give to `ListExcursions`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many, 1 to 500. Zero means 50."""
+    page_token: _builtins.str
+    """Where to go on: the `next_page_token` of the page before. Empty means at the newest."""
+    order_id: _builtins.str
+    """Only those of this order. Empty means all."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_excursion_pb2.ExcursionState.ValueType]:
+        """Only these states. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        states: _abc.Iterable[_excursion_pb2.ExcursionState.ValueType] | None = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExcursionsRequest: _TypeAlias = ListExcursionsRequest  # noqa: Y015
+
+@_typing.final
+class ListExcursionsResponse(_message.Message):
+    """What `ListExcursions` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins. Empty means that this was the last."""
+    @_builtins.property
+    def excursions(self) -> _containers.RepeatedCompositeFieldContainer[_excursion_pb2.Excursion]:
+        """The excursions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        excursions: _abc.Iterable[_excursion_pb2.Excursion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excursions", b"excursions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListExcursionsResponse: _TypeAlias = ListExcursionsResponse  # noqa: Y015
+
+@_typing.final
+class DecideExcursionRequest(_message.Message):
+    """What to give to `DecideExcursion`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCURSION_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    excursion_id: _builtins.str
+    """The excursion."""
+    @_builtins.property
+    def decision(self) -> _excursion_pb2.ExcursionDecision:
+        """The decision with its evidence; `decide_time` is ignored. `decided_by` counts only where the caller speaks for somebody without a token of its own; a token's subject goes before."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        excursion_id: _builtins.str = ...,
+        decision: _excursion_pb2.ExcursionDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "excursion_id", b"excursion_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideExcursionRequest: _TypeAlias = DecideExcursionRequest  # noqa: Y015
+
+@_typing.final
+class DecideExcursionResponse(_message.Message):
+    """What `DecideExcursion` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def excursion(self) -> _excursion_pb2.Excursion:
+        """The excursion as recorded."""
+
+    def __init__(
+        self,
+        *,
+        excursion: _excursion_pb2.Excursion | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["excursion", b"excursion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excursion", b"excursion", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
 
 @_typing.final
 class ListPoliciesRequest(_message.Message):

@@ -140,6 +140,21 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.GetExcursion = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetExcursion',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionResponse.FromString,
+                _registered_method=True)
+        self.ListExcursions = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ListExcursions',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsResponse.FromString,
+                _registered_method=True)
+        self.DecideExcursion = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DecideExcursion',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
+                _registered_method=True)
         self.ListPolicies = channel.unary_unary(
                 '/logistics.orchestrator.v1.OrchestratorService/ListPolicies',
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesRequest.SerializeToString,
@@ -313,6 +328,27 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetExcursion(self, request, context):
+        """Reads one excursion with its figures and curve.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListExcursions(self, request, context):
+        """Lists excursions, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideExcursion(self, request, context):
+        """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPolicies(self, request, context):
         """Lists the layers of policy that are in force, or every version of one.
         """
@@ -448,6 +484,21 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.GetHistory,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'GetExcursion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExcursion,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionResponse.SerializeToString,
+            ),
+            'ListExcursions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListExcursions,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsResponse.SerializeToString,
+            ),
+            'DecideExcursion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideExcursion,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.SerializeToString,
             ),
             'ListPolicies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPolicies,
@@ -1038,6 +1089,87 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/GetHistory',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExcursion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetExcursion',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListExcursions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ListExcursions',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListExcursionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideExcursion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DecideExcursion',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,12 @@ class OrchestratorServiceStub:
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    GetExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExcursionRequest, _orchestrator_service_pb2.GetExcursionResponse]
+    """Reads one excursion with its figures and curve."""
+    ListExcursions: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListExcursionsRequest, _orchestrator_service_pb2.ListExcursionsResponse]
+    """Lists excursions, newest first."""
+    DecideExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]
+    """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
     ListPolicies: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]
     """Lists the layers of policy that are in force, or every version of one."""
     GetPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]
@@ -131,6 +137,12 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    GetExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExcursionRequest, _orchestrator_service_pb2.GetExcursionResponse]  # type: ignore[assignment]
+    """Reads one excursion with its figures and curve."""
+    ListExcursions: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListExcursionsRequest, _orchestrator_service_pb2.ListExcursionsResponse]  # type: ignore[assignment]
+    """Lists excursions, newest first."""
+    DecideExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]  # type: ignore[assignment]
+    """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
     ListPolicies: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
     """Lists the layers of policy that are in force, or every version of one."""
     GetPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
@@ -310,6 +322,30 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.GetHistoryResponse, _abc.Awaitable[_orchestrator_service_pb2.GetHistoryResponse]]:
         """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+
+    @_abc_1.abstractmethod
+    def GetExcursion(
+        self,
+        request: _orchestrator_service_pb2.GetExcursionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.GetExcursionResponse]]:
+        """Reads one excursion with its figures and curve."""
+
+    @_abc_1.abstractmethod
+    def ListExcursions(
+        self,
+        request: _orchestrator_service_pb2.ListExcursionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListExcursionsResponse, _abc.Awaitable[_orchestrator_service_pb2.ListExcursionsResponse]]:
+        """Lists excursions, newest first."""
+
+    @_abc_1.abstractmethod
+    def DecideExcursion(
+        self,
+        request: _orchestrator_service_pb2.DecideExcursionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DecideExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideExcursionResponse]]:
+        """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
 
     @_abc_1.abstractmethod
     def ListPolicies(

@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from logistics.exception.v1 import excursion_pb2 as logistics_dot_exception_dot_v1_dot_excursion__pb2
 from logistics.exception.v1 import hold_pb2 as logistics_dot_exception_dot_v1_dot_hold__pb2
 from logistics.invoice.v1 import invoice_pb2 as logistics_dot_invoice_dot_v1_dot_invoice__pb2
 from logistics.order.v1 import order_pb2 as logistics_dot_order_dot_v1_dot_order__pb2
@@ -31,7 +32,7 @@ from logistics.order.v1 import order_event_pb2 as logistics_dot_order_dot_v1_dot
 from logistics.type.v1 import reference_pb2 as logistics_dot_type_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&logistics/order/v1/order_command.proto\x12\x12logistics.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!logistics/exception/v1/hold.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1elogistics/order/v1/order.proto\x1a$logistics/order/v1/order_event.proto\x1a!logistics/type/v1/reference.proto\"\xa2\r\n\x0cOrderCommand\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12<\n\x07receive\x18\x64 \x01(\x0b\x32 .logistics.order.v1.ReceiveOrderH\x00R\x07receive\x12\x37\n\x05\x61mend\x18\x65 \x01(\x0b\x32\x1f.logistics.order.v1.ReviseOrderH\x00R\x05\x61mend\x12U\n\x10\x61wait_validation\x18\x66 \x01(\x0b\x32(.logistics.order.v1.AwaitOrderValidationH\x00R\x0f\x61waitValidation\x12X\n\x11record_validation\x18g \x01(\x0b\x32).logistics.order.v1.RecordOrderValidationH\x00R\x10recordValidation\x12^\n\x13\x63onclude_validation\x18h \x01(\x0b\x32+.logistics.order.v1.ConcludeOrderValidationH\x00R\x12\x63oncludeValidation\x12\x33\n\x04hold\x18i \x01(\x0b\x32\x1d.logistics.order.v1.StopOrderH\x00R\x04hold\x12\x39\n\x06resume\x18j \x01(\x0b\x32\x1f.logistics.order.v1.ResumeOrderH\x00R\x06resume\x12\x33\n\x04plan\x18k \x01(\x0b\x32\x1d.logistics.order.v1.PlanOrderH\x00R\x04plan\x12\x39\n\x06unplan\x18l \x01(\x0b\x32\x1f.logistics.order.v1.UnplanOrderH\x00R\x06unplan\x12R\n\x0frecord_dispatch\x18m \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDispatchH\x00R\x0erecordDispatch\x12L\n\rrecord_pickup\x18n \x01(\x0b\x32%.logistics.order.v1.RecordOrderPickupH\x00R\x0crecordPickup\x12R\n\x0frecord_delivery\x18o \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDeliveryH\x00R\x0erecordDelivery\x12\x46\n\x0bopen_review\x18p \x01(\x0b\x32#.logistics.order.v1.OpenOrderReviewH\x00R\nopenReview\x12R\n\x0frelease_billing\x18q \x01(\x0b\x32\'.logistics.order.v1.ReleaseOrderBillingH\x00R\x0ereleaseBilling\x12O\n\x0erecord_invoice\x18r \x01(\x0b\x32&.logistics.order.v1.RecordOrderInvoiceH\x00R\rrecordInvoice\x12\x36\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1c.logistics.order.v1.EndOrderH\x00R\x06\x63\x61ncel\x12O\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32&.logistics.order.v1.ConfirmOrderCancelH\x00R\rconfirmCancel\x12\x36\n\x05\x63lose\x18u \x01(\x0b\x32\x1e.logistics.order.v1.CloseOrderH\x00R\x05\x63lose\x12\x43\n\napply_hold\x18v \x01(\x0b\x32\".logistics.order.v1.ApplyOrderHoldH\x00R\tapplyHold\x12@\n\tlift_hold\x18w \x01(\x0b\x32!.logistics.order.v1.LiftOrderHoldH\x00R\x08liftHold\x12:\n\x06\x63harge\x18\x87\x01 \x01(\x0b\x32\x1f.logistics.order.v1.ChargeOrderH\x00R\x06\x63harge\x12J\n\x0cwaive_charge\x18\x88\x01 \x01(\x0b\x32$.logistics.order.v1.WaiveOrderChargeH\x00R\x0bwaiveChargeB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"n\n\x0cReceiveOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"m\n\x0bReviseOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"8\n\x14\x41waitOrderValidation\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x9a\x01\n\x15RecordOrderValidation\x12;\n\x06\x63hecks\x18\x01 \x03(\x0b\x32#.logistics.order.v1.ValidationCheckR\x06\x63hecks\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x19\n\x17\x43oncludeOrderValidation\"F\n\tStopOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"&\n\x0bResumeOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"d\n\tPlanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x19\n\x08line_ids\x18\x02 \x03(\tR\x07lineIds\x12\x19\n\x08stop_ids\x18\x03 \x03(\tR\x07stopIds\"R\n\x0bUnplanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x86\x01\n\x13RecordOrderDispatch\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x1d\n\nvehicle_id\x18\x02 \x01(\tR\tvehicleId\x12-\n\x12\x64ispatch_reference\x18\x03 \x01(\tR\x11\x64ispatchReference\"\x91\x01\n\x11RecordOrderPickup\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x36\n\x05lines\x18\x03 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\"\xd1\x01\n\x13RecordOrderDelivery\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x03 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12%\n\x0eproof_verified\x18\x05 \x01(\x08R\rproofVerified\"f\n\x0fOpenOrderReview\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\x12\x18\n\x07\x64\x65\x63ided\x18\x03 \x01(\x08R\x07\x64\x65\x63ided\"u\n\x13ReleaseOrderBilling\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"\xbc\x01\n\x12RecordOrderInvoice\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12\x45\n\x0b\x65rp_invoice\x18\x03 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nerpInvoice\",\n\x08\x45ndOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"6\n\x12\x43onfirmOrderCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\".\n\nCloseOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"]\n\x0e\x41pplyOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"(\n\rLiftOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"K\n\x0b\x43hargeOrder\x12<\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x1c.logistics.invoice.v1.ChargeB\x06\xbaH\x03\xc8\x01\x01R\x06\x63harge\"\x82\x01\n\x10WaiveOrderCharge\x12%\n\tcharge_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x08\x63hargeId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12%\n\twaived_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x08waivedByb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&logistics/order/v1/order_command.proto\x12\x12logistics.order.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&logistics/exception/v1/excursion.proto\x1a!logistics/exception/v1/hold.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1elogistics/order/v1/order.proto\x1a$logistics/order/v1/order_event.proto\x1a!logistics/type/v1/reference.proto\"\xe2\x0e\n\x0cOrderCommand\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12<\n\x07receive\x18\x64 \x01(\x0b\x32 .logistics.order.v1.ReceiveOrderH\x00R\x07receive\x12\x37\n\x05\x61mend\x18\x65 \x01(\x0b\x32\x1f.logistics.order.v1.ReviseOrderH\x00R\x05\x61mend\x12U\n\x10\x61wait_validation\x18\x66 \x01(\x0b\x32(.logistics.order.v1.AwaitOrderValidationH\x00R\x0f\x61waitValidation\x12X\n\x11record_validation\x18g \x01(\x0b\x32).logistics.order.v1.RecordOrderValidationH\x00R\x10recordValidation\x12^\n\x13\x63onclude_validation\x18h \x01(\x0b\x32+.logistics.order.v1.ConcludeOrderValidationH\x00R\x12\x63oncludeValidation\x12\x33\n\x04hold\x18i \x01(\x0b\x32\x1d.logistics.order.v1.StopOrderH\x00R\x04hold\x12\x39\n\x06resume\x18j \x01(\x0b\x32\x1f.logistics.order.v1.ResumeOrderH\x00R\x06resume\x12\x33\n\x04plan\x18k \x01(\x0b\x32\x1d.logistics.order.v1.PlanOrderH\x00R\x04plan\x12\x39\n\x06unplan\x18l \x01(\x0b\x32\x1f.logistics.order.v1.UnplanOrderH\x00R\x06unplan\x12R\n\x0frecord_dispatch\x18m \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDispatchH\x00R\x0erecordDispatch\x12L\n\rrecord_pickup\x18n \x01(\x0b\x32%.logistics.order.v1.RecordOrderPickupH\x00R\x0crecordPickup\x12R\n\x0frecord_delivery\x18o \x01(\x0b\x32\'.logistics.order.v1.RecordOrderDeliveryH\x00R\x0erecordDelivery\x12\x46\n\x0bopen_review\x18p \x01(\x0b\x32#.logistics.order.v1.OpenOrderReviewH\x00R\nopenReview\x12R\n\x0frelease_billing\x18q \x01(\x0b\x32\'.logistics.order.v1.ReleaseOrderBillingH\x00R\x0ereleaseBilling\x12O\n\x0erecord_invoice\x18r \x01(\x0b\x32&.logistics.order.v1.RecordOrderInvoiceH\x00R\rrecordInvoice\x12\x36\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1c.logistics.order.v1.EndOrderH\x00R\x06\x63\x61ncel\x12O\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32&.logistics.order.v1.ConfirmOrderCancelH\x00R\rconfirmCancel\x12\x36\n\x05\x63lose\x18u \x01(\x0b\x32\x1e.logistics.order.v1.CloseOrderH\x00R\x05\x63lose\x12\x43\n\napply_hold\x18v \x01(\x0b\x32\".logistics.order.v1.ApplyOrderHoldH\x00R\tapplyHold\x12@\n\tlift_hold\x18w \x01(\x0b\x32!.logistics.order.v1.LiftOrderHoldH\x00R\x08liftHold\x12R\n\x11record_cold_chain\x18\x8c\x01 \x01(\x0b\x32#.logistics.order.v1.RecordColdChainH\x00R\x0frecordColdChain\x12j\n\x19record_excursion_decision\x18\x8d\x01 \x01(\x0b\x32+.logistics.order.v1.RecordExcursionDecisionH\x00R\x17recordExcursionDecision\x12:\n\x06\x63harge\x18\x87\x01 \x01(\x0b\x32\x1f.logistics.order.v1.ChargeOrderH\x00R\x06\x63harge\x12J\n\x0cwaive_charge\x18\x88\x01 \x01(\x0b\x32$.logistics.order.v1.WaiveOrderChargeH\x00R\x0bwaiveChargeB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"n\n\x0cReceiveOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"m\n\x0bReviseOrder\x12\x37\n\x05order\x18\x01 \x01(\x0b\x32\x19.logistics.order.v1.OrderB\x06\xbaH\x03\xc8\x01\x01R\x05order\x12%\n\x0e\x63ontent_sha256\x18\x02 \x01(\tR\rcontentSha256\"8\n\x14\x41waitOrderValidation\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x9a\x01\n\x15RecordOrderValidation\x12;\n\x06\x63hecks\x18\x01 \x03(\x0b\x32#.logistics.order.v1.ValidationCheckR\x06\x63hecks\x12\x44\n\nreferences\x18\x02 \x03(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nreferences\"\x19\n\x17\x43oncludeOrderValidation\"F\n\tStopOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"&\n\x0bResumeOrder\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"d\n\tPlanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x19\n\x08line_ids\x18\x02 \x03(\tR\x07lineIds\x12\x19\n\x08stop_ids\x18\x03 \x03(\tR\x07stopIds\"R\n\x0bUnplanOrder\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x86\x01\n\x13RecordOrderDispatch\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x1d\n\nvehicle_id\x18\x02 \x01(\tR\tvehicleId\x12-\n\x12\x64ispatch_reference\x18\x03 \x01(\tR\x11\x64ispatchReference\"\x91\x01\n\x11RecordOrderPickup\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x36\n\x05lines\x18\x03 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\"\xd1\x01\n\x13RecordOrderDelivery\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12!\n\x07stop_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x15\n\x06pod_id\x18\x03 \x01(\tR\x05podId\x12\x36\n\x05lines\x18\x04 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12%\n\x0eproof_verified\x18\x05 \x01(\x08R\rproofVerified\"f\n\x0fOpenOrderReview\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\x12\x18\n\x07\x64\x65\x63ided\x18\x03 \x01(\x08R\x07\x64\x65\x63ided\"u\n\x13ReleaseOrderBilling\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"\xbc\x01\n\x12RecordOrderInvoice\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32 .logistics.order.v1.LineMovementR\x05lines\x12\x45\n\x0b\x65rp_invoice\x18\x03 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceR\nerpInvoice\",\n\x08\x45ndOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"6\n\x12\x43onfirmOrderCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\".\n\nCloseOrder\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"]\n\x0e\x41pplyOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"(\n\rLiftOrderHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"S\n\x0fRecordColdChain\x12@\n\x05watch\x18\x01 \x01(\x0b\x32\".logistics.order.v1.ColdChainWatchB\x06\xbaH\x03\xc8\x01\x01R\x05watch\"\xc7\x01\n\x17RecordExcursionDecision\x12+\n\x0c\x65xcursion_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0b\x65xcursionId\x12\x17\n\x07load_id\x18\x02 \x01(\tR\x06loadId\x12\x17\n\x07line_id\x18\x03 \x01(\tR\x06lineId\x12M\n\x08\x64\x65\x63ision\x18\x04 \x01(\x0b\x32).logistics.exception.v1.ExcursionDecisionB\x06\xbaH\x03\xc8\x01\x01R\x08\x64\x65\x63ision\"K\n\x0b\x43hargeOrder\x12<\n\x06\x63harge\x18\x01 \x01(\x0b\x32\x1c.logistics.invoice.v1.ChargeB\x06\xbaH\x03\xc8\x01\x01R\x06\x63harge\"\x82\x01\n\x10WaiveOrderCharge\x12%\n\tcharge_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x08\x63hargeId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12%\n\twaived_by\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x08waivedByb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -76,6 +77,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIRMORDERCANCEL'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_CLOSEORDER'].fields_by_name['reason']._loaded_options = None
   _globals['_CLOSEORDER'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_RECORDCOLDCHAIN'].fields_by_name['watch']._loaded_options = None
+  _globals['_RECORDCOLDCHAIN'].fields_by_name['watch']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['excursion_id']._loaded_options = None
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['excursion_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['decision']._loaded_options = None
+  _globals['_RECORDEXCURSIONDECISION'].fields_by_name['decision']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CHARGEORDER'].fields_by_name['charge']._loaded_options = None
   _globals['_CHARGEORDER'].fields_by_name['charge']._serialized_options = b'\272H\003\310\001\001'
   _globals['_WAIVEORDERCHARGE'].fields_by_name['charge_id']._loaded_options = None
@@ -84,50 +91,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WAIVEORDERCHARGE'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_WAIVEORDERCHARGE'].fields_by_name['waived_by']._loaded_options = None
   _globals['_WAIVEORDERCHARGE'].fields_by_name['waived_by']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_ORDERCOMMAND']._serialized_start=301
-  _globals['_ORDERCOMMAND']._serialized_end=1999
-  _globals['_RECEIVEORDER']._serialized_start=2001
-  _globals['_RECEIVEORDER']._serialized_end=2111
-  _globals['_REVISEORDER']._serialized_start=2113
-  _globals['_REVISEORDER']._serialized_end=2222
-  _globals['_AWAITORDERVALIDATION']._serialized_start=2224
-  _globals['_AWAITORDERVALIDATION']._serialized_end=2280
-  _globals['_RECORDORDERVALIDATION']._serialized_start=2283
-  _globals['_RECORDORDERVALIDATION']._serialized_end=2437
-  _globals['_CONCLUDEORDERVALIDATION']._serialized_start=2439
-  _globals['_CONCLUDEORDERVALIDATION']._serialized_end=2464
-  _globals['_STOPORDER']._serialized_start=2466
-  _globals['_STOPORDER']._serialized_end=2536
-  _globals['_RESUMEORDER']._serialized_start=2538
-  _globals['_RESUMEORDER']._serialized_end=2576
-  _globals['_PLANORDER']._serialized_start=2578
-  _globals['_PLANORDER']._serialized_end=2678
-  _globals['_UNPLANORDER']._serialized_start=2680
-  _globals['_UNPLANORDER']._serialized_end=2762
-  _globals['_RECORDORDERDISPATCH']._serialized_start=2765
-  _globals['_RECORDORDERDISPATCH']._serialized_end=2899
-  _globals['_RECORDORDERPICKUP']._serialized_start=2902
-  _globals['_RECORDORDERPICKUP']._serialized_end=3047
-  _globals['_RECORDORDERDELIVERY']._serialized_start=3050
-  _globals['_RECORDORDERDELIVERY']._serialized_end=3259
-  _globals['_OPENORDERREVIEW']._serialized_start=3261
-  _globals['_OPENORDERREVIEW']._serialized_end=3363
-  _globals['_RELEASEORDERBILLING']._serialized_start=3365
-  _globals['_RELEASEORDERBILLING']._serialized_end=3482
-  _globals['_RECORDORDERINVOICE']._serialized_start=3485
-  _globals['_RECORDORDERINVOICE']._serialized_end=3673
-  _globals['_ENDORDER']._serialized_start=3675
-  _globals['_ENDORDER']._serialized_end=3719
-  _globals['_CONFIRMORDERCANCEL']._serialized_start=3721
-  _globals['_CONFIRMORDERCANCEL']._serialized_end=3775
-  _globals['_CLOSEORDER']._serialized_start=3777
-  _globals['_CLOSEORDER']._serialized_end=3823
-  _globals['_APPLYORDERHOLD']._serialized_start=3825
-  _globals['_APPLYORDERHOLD']._serialized_end=3918
-  _globals['_LIFTORDERHOLD']._serialized_start=3920
-  _globals['_LIFTORDERHOLD']._serialized_end=3960
-  _globals['_CHARGEORDER']._serialized_start=3962
-  _globals['_CHARGEORDER']._serialized_end=4037
-  _globals['_WAIVEORDERCHARGE']._serialized_start=4040
-  _globals['_WAIVEORDERCHARGE']._serialized_end=4170
+  _globals['_ORDERCOMMAND']._serialized_start=341
+  _globals['_ORDERCOMMAND']._serialized_end=2231
+  _globals['_RECEIVEORDER']._serialized_start=2233
+  _globals['_RECEIVEORDER']._serialized_end=2343
+  _globals['_REVISEORDER']._serialized_start=2345
+  _globals['_REVISEORDER']._serialized_end=2454
+  _globals['_AWAITORDERVALIDATION']._serialized_start=2456
+  _globals['_AWAITORDERVALIDATION']._serialized_end=2512
+  _globals['_RECORDORDERVALIDATION']._serialized_start=2515
+  _globals['_RECORDORDERVALIDATION']._serialized_end=2669
+  _globals['_CONCLUDEORDERVALIDATION']._serialized_start=2671
+  _globals['_CONCLUDEORDERVALIDATION']._serialized_end=2696
+  _globals['_STOPORDER']._serialized_start=2698
+  _globals['_STOPORDER']._serialized_end=2768
+  _globals['_RESUMEORDER']._serialized_start=2770
+  _globals['_RESUMEORDER']._serialized_end=2808
+  _globals['_PLANORDER']._serialized_start=2810
+  _globals['_PLANORDER']._serialized_end=2910
+  _globals['_UNPLANORDER']._serialized_start=2912
+  _globals['_UNPLANORDER']._serialized_end=2994
+  _globals['_RECORDORDERDISPATCH']._serialized_start=2997
+  _globals['_RECORDORDERDISPATCH']._serialized_end=3131
+  _globals['_RECORDORDERPICKUP']._serialized_start=3134
+  _globals['_RECORDORDERPICKUP']._serialized_end=3279
+  _globals['_RECORDORDERDELIVERY']._serialized_start=3282
+  _globals['_RECORDORDERDELIVERY']._serialized_end=3491
+  _globals['_OPENORDERREVIEW']._serialized_start=3493
+  _globals['_OPENORDERREVIEW']._serialized_end=3595
+  _globals['_RELEASEORDERBILLING']._serialized_start=3597
+  _globals['_RELEASEORDERBILLING']._serialized_end=3714
+  _globals['_RECORDORDERINVOICE']._serialized_start=3717
+  _globals['_RECORDORDERINVOICE']._serialized_end=3905
+  _globals['_ENDORDER']._serialized_start=3907
+  _globals['_ENDORDER']._serialized_end=3951
+  _globals['_CONFIRMORDERCANCEL']._serialized_start=3953
+  _globals['_CONFIRMORDERCANCEL']._serialized_end=4007
+  _globals['_CLOSEORDER']._serialized_start=4009
+  _globals['_CLOSEORDER']._serialized_end=4055
+  _globals['_APPLYORDERHOLD']._serialized_start=4057
+  _globals['_APPLYORDERHOLD']._serialized_end=4150
+  _globals['_LIFTORDERHOLD']._serialized_start=4152
+  _globals['_LIFTORDERHOLD']._serialized_end=4192
+  _globals['_RECORDCOLDCHAIN']._serialized_start=4194
+  _globals['_RECORDCOLDCHAIN']._serialized_end=4277
+  _globals['_RECORDEXCURSIONDECISION']._serialized_start=4280
+  _globals['_RECORDEXCURSIONDECISION']._serialized_end=4479
+  _globals['_CHARGEORDER']._serialized_start=4481
+  _globals['_CHARGEORDER']._serialized_end=4556
+  _globals['_WAIVEORDERCHARGE']._serialized_start=4559
+  _globals['_WAIVEORDERCHARGE']._serialized_end=4689
 # @@protoc_insertion_point(module_scope)

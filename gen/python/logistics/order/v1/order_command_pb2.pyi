@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
@@ -52,6 +53,8 @@ class OrderCommand(_message.Message):
     CLOSE_FIELD_NUMBER: _builtins.int
     APPLY_HOLD_FIELD_NUMBER: _builtins.int
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
+    RECORD_COLD_CHAIN_FIELD_NUMBER: _builtins.int
+    RECORD_EXCURSION_DECISION_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
     WAIVE_CHARGE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
@@ -141,6 +144,14 @@ class OrderCommand(_message.Message):
         """Let a hold no longer block."""
 
     @_builtins.property
+    def record_cold_chain(self) -> Global___RecordColdChain:
+        """Record what is known of the temperature of a line on a load."""
+
+    @_builtins.property
+    def record_excursion_decision(self) -> Global___RecordExcursionDecision:
+        """Record what was decided about an excursion."""
+
+    @_builtins.property
     def charge(self) -> Global___ChargeOrder:
         """Charge something beside the goods."""
 
@@ -173,14 +184,16 @@ class OrderCommand(_message.Message):
         close: Global___CloseOrder | None = ...,
         apply_hold: Global___ApplyOrderHold | None = ...,
         lift_hold: Global___LiftOrderHold | None = ...,
+        record_cold_chain: Global___RecordColdChain | None = ...,
+        record_excursion_decision: Global___RecordExcursionDecision | None = ...,
         charge: Global___ChargeOrder | None = ...,
         waive_charge: Global___WaiveOrderCharge | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "charge", "waive_charge"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -728,6 +741,66 @@ class LiftOrderHold(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LiftOrderHold: _TypeAlias = LiftOrderHold  # noqa: Y015
+
+@_typing.final
+class RecordColdChain(_message.Message):
+    """Record what is known of the temperature of a line on a load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def watch(self) -> _order_pb2.ColdChainWatch:
+        """What is known. Its decision is ignored."""
+
+    def __init__(
+        self,
+        *,
+        watch: _order_pb2.ColdChainWatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["watch", b"watch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordColdChain: _TypeAlias = RecordColdChain  # noqa: Y015
+
+@_typing.final
+class RecordExcursionDecision(_message.Message):
+    """Record what was decided about an excursion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    excursion_id: _builtins.str
+    """The excursion."""
+    load_id: _builtins.str
+    """The load."""
+    line_id: _builtins.str
+    """The line."""
+    @_builtins.property
+    def decision(self) -> _excursion_pb2.ExcursionDecision:
+        """The decision."""
+
+    def __init__(
+        self,
+        *,
+        excursion_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        decision: _excursion_pb2.ExcursionDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "excursion_id", b"excursion_id", "line_id", b"line_id", "load_id", b"load_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordExcursionDecision: _TypeAlias = RecordExcursionDecision  # noqa: Y015
 
 @_typing.final
 class ChargeOrder(_message.Message):

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
@@ -79,6 +80,8 @@ class OrderEvent(_message.Message):
     HOLD_APPLIED_FIELD_NUMBER: _builtins.int
     HOLD_LIFTED_FIELD_NUMBER: _builtins.int
     ETA_CHANGED_FIELD_NUMBER: _builtins.int
+    COLD_CHAIN_RECORDED_FIELD_NUMBER: _builtins.int
+    EXCURSION_DECIDED_FIELD_NUMBER: _builtins.int
     CHARGED_FIELD_NUMBER: _builtins.int
     CHARGE_WAIVED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
@@ -232,6 +235,14 @@ class OrderEvent(_message.Message):
         """The expected arrival at a delivery stop changed materially."""
 
     @_builtins.property
+    def cold_chain_recorded(self) -> Global___OrderColdChainRecorded:
+        """More is known of the temperature of a line on a load."""
+
+    @_builtins.property
+    def excursion_decided(self) -> Global___OrderExcursionDecided:
+        """Somebody decided about an excursion of a line."""
+
+    @_builtins.property
     def charged(self) -> Global___OrderCharged:
         """Something is charged beside the goods."""
 
@@ -285,14 +296,16 @@ class OrderEvent(_message.Message):
         hold_applied: Global___OrderHoldApplied | None = ...,
         hold_lifted: Global___OrderHoldLifted | None = ...,
         eta_changed: Global___OrderEtaChanged | None = ...,
+        cold_chain_recorded: Global___OrderColdChainRecorded | None = ...,
+        excursion_decided: Global___OrderExcursionDecided | None = ...,
         charged: Global___OrderCharged | None = ...,
         charge_waived: Global___OrderChargeWaived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "closed", b"closed", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "classifier", b"classifier", "closed", b"closed", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "classifier", b"classifier", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "charged", "charge_waived"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "cold_chain_recorded", "excursion_decided", "charged", "charge_waived"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1120,3 +1133,69 @@ class LineMovement(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LineMovement: _TypeAlias = LineMovement  # noqa: Y015
+
+@_typing.final
+class OrderColdChainRecorded(_message.Message):
+    """More is known of the temperature of a line on a load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def watch(self) -> _order_pb2.ColdChainWatch:
+        """What is known."""
+
+    def __init__(
+        self,
+        *,
+        watch: _order_pb2.ColdChainWatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["watch", b"watch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderColdChainRecorded: _TypeAlias = OrderColdChainRecorded  # noqa: Y015
+
+@_typing.final
+class OrderExcursionDecided(_message.Message):
+    """Somebody decided about an excursion of a line. REJECTED means that the line's goods of that load must not be used;
+    RELEASED_WITH_CREDIT that the customer gets something off.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCURSION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    excursion_id: _builtins.str
+    """The excursion."""
+    load_id: _builtins.str
+    """The load."""
+    line_id: _builtins.str
+    """The line."""
+    disposition: _order_pb2.Disposition.ValueType
+    """What becomes of rejected goods. Unset unless the decision is REJECTED."""
+    @_builtins.property
+    def decision(self) -> _excursion_pb2.ExcursionDecision:
+        """The decision, with who decided and why."""
+
+    def __init__(
+        self,
+        *,
+        excursion_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        decision: _excursion_pb2.ExcursionDecision | None = ...,
+        disposition: _order_pb2.Disposition.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "disposition", b"disposition", "excursion_id", b"excursion_id", "line_id", b"line_id", "load_id", b"load_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderExcursionDecided: _TypeAlias = OrderExcursionDecided  # noqa: Y015

@@ -9,11 +9,14 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from logistics.exception.v1 import cold_chain_pb2 as _cold_chain_pb2
+from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
+from logistics.type.v1 import temperature_pb2 as _temperature_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
 import sys
@@ -356,6 +359,7 @@ class OrderLine(_message.Message):
     SHIP_TO_FIELD_NUMBER: _builtins.int
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the order; the ERP's own line number where it has one. Always set."""
     sku: _builtins.str
@@ -384,11 +388,15 @@ class OrderLine(_message.Message):
 
     @_builtins.property
     def temperature(self) -> Global___TemperatureRange:
-        """Temperatures to keep. Unset means ambient."""
+        """Temperatures to keep, judged with the policy's limits. Unset means ambient, unless `profile` is set."""
 
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the line."""
+
+    @_builtins.property
+    def profile(self) -> _temperature_pb2.TemperatureProfile:
+        """How the goods must be kept, with limits of their own; goes before `temperature`. Unset means `temperature` with the policy's limits, or ambient."""
 
     def __init__(
         self,
@@ -403,14 +411,87 @@ class OrderLine(_message.Message):
         ship_to: _place_pb2.Location | None = ...,
         temperature: Global___TemperatureRange | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantities", b"quantities", "ship_to", b"ship_to", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "quantities", b"quantities", "ship_to", b"ship_to", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "line_id", b"line_id", "quantities", b"quantities", "references", b"references", "ship_to", b"ship_to", "sku", b"sku", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "line_id", b"line_id", "profile", b"profile", "quantities", b"quantities", "references", b"references", "ship_to", b"ship_to", "sku", b"sku", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderLine: _TypeAlias = OrderLine  # noqa: Y015
+
+@_typing.final
+class ColdChainWatch(_message.Message):
+    """What is known of the temperature of one line on one load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SENSOR_LOST_FIELD_NUMBER: _builtins.int
+    RIDE_OVER_FIELD_NUMBER: _builtins.int
+    COVERAGE_PERCENT_FIELD_NUMBER: _builtins.int
+    REQUIRED_COVERAGE_PERCENT_FIELD_NUMBER: _builtins.int
+    FINDING_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    EXCURSION_ID_FIELD_NUMBER: _builtins.int
+    IN_REVIEW_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    EXCURSION_VERSION_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load. Always set."""
+    line_id: _builtins.str
+    """The line. Always set."""
+    verdict: _cold_chain_pb2.ColdChainVerdict.ValueType
+    """What the samples amount to so far."""
+    sensor_lost: _builtins.bool
+    """Whether samples lay farther apart than they may."""
+    ride_over: _builtins.bool
+    """Whether the goods have left the vehicle."""
+    coverage_percent: _builtins.int
+    """How much of the ride samples cover, in percent."""
+    required_coverage_percent: _builtins.int
+    """How much the policy wants covered, in percent."""
+    finding_id: _builtins.str
+    """The finding behind it."""
+    revision: _builtins.int
+    """Its revision; a lower one changes nothing."""
+    excursion_id: _builtins.str
+    """The excursion. Unset means nothing was wrong."""
+    in_review: _builtins.bool
+    """Whether somebody has to decide, or decided before late samples told something worse."""
+    excursion_version: _builtins.int
+    """Version of the excursion's history behind it; a lower one changes nothing. Zero where there is no excursion."""
+    @_builtins.property
+    def decision(self) -> _excursion_pb2.ExcursionDecision:
+        """What was decided. Unset means nothing."""
+
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        verdict: _cold_chain_pb2.ColdChainVerdict.ValueType = ...,
+        sensor_lost: _builtins.bool = ...,
+        ride_over: _builtins.bool = ...,
+        coverage_percent: _builtins.int = ...,
+        required_coverage_percent: _builtins.int = ...,
+        finding_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        excursion_id: _builtins.str = ...,
+        in_review: _builtins.bool = ...,
+        decision: _excursion_pb2.ExcursionDecision | None = ...,
+        excursion_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage_percent", b"coverage_percent", "decision", b"decision", "excursion_id", b"excursion_id", "excursion_version", b"excursion_version", "finding_id", b"finding_id", "in_review", b"in_review", "line_id", b"line_id", "load_id", b"load_id", "required_coverage_percent", b"required_coverage_percent", "revision", b"revision", "ride_over", b"ride_over", "sensor_lost", b"sensor_lost", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ColdChainWatch: _TypeAlias = ColdChainWatch  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
@@ -444,6 +525,7 @@ class Order(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    COLD_CHAIN_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Our id: UUIDv5 of ERP instance and SALES_ORDER reference, so that a sale is never two orders. Set by the orchestrator; unset on submission."""
@@ -526,6 +608,10 @@ class Order(_message.Message):
         """When its newest event was recorded. Set by the orchestrator."""
 
     @_builtins.property
+    def cold_chain(self) -> _containers.RepeatedCompositeFieldContainer[Global___ColdChainWatch]:
+        """What is known of the temperatures of lines that must be kept cold, by load and line. Set by the orchestrator."""
+
+    @_builtins.property
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.Charge]:
         """What is charged beside the goods, in the order of its coming. Set by the orchestrator."""
 
@@ -558,11 +644,12 @@ class Order(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         policy_version: _builtins.str = ...,
+        cold_chain: _abc.Iterable[Global___ColdChainWatch] | None = ...,
         charges: _abc.Iterable[_invoice_pb2.Charge] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "customer", b"customer", "delivery_window", b"delivery_window", "pickup_window", b"pickup_window", "ship_from", b"ship_from", "ship_to", b"ship_to", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "charges", b"charges", "checks", b"checks", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "charges", b"charges", "checks", b"checks", "cold_chain", b"cold_chain", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -545,6 +545,22 @@ export enum ErrorReason {
   POLICY_NOT_FOUND = 65,
 
   /**
+   * Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
+   * Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_COLD_CHAIN_OPEN = 74;
+   */
+  COLD_CHAIN_OPEN = 74,
+
+  /**
+   * No such excursion. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_EXCURSION_NOT_FOUND = 75;
+   */
+  EXCURSION_NOT_FOUND = 75,
+
+  /**
    * A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
    * Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
    *

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
@@ -190,6 +190,14 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: LiftLoadHold;
     case: "liftHold";
+  } | {
+    /**
+     * Record a new estimate of the arrival at a stop.
+     *
+     * @generated from field: logistics.load.v1.EstimateArrival estimate_arrival = 130;
+     */
+    value: EstimateArrival;
+    case: "estimateArrival";
   } | { case: undefined; value?: undefined };
 };
 
@@ -740,4 +748,59 @@ export declare type LiftLoadHold = Message<"logistics.load.v1.LiftLoadHold"> & {
  * Use `create(LiftLoadHoldSchema)` to create a new message.
  */
 export declare const LiftLoadHoldSchema: GenMessage<LiftLoadHold>;
+
+/**
+ * Record a new estimate of the arrival at a stop.
+ *
+ * @generated from message logistics.load.v1.EstimateArrival
+ */
+export declare type EstimateArrival = Message<"logistics.load.v1.EstimateArrival"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * When the vehicle is expected. Always set.
+   *
+   * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 2;
+   */
+  estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Always set: of two estimates the one made later counts.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 3;
+   */
+  estimateTime?: Timestamp | undefined;
+
+  /**
+   * By how much it must differ from what is known to be told. Unset means any difference is told.
+   *
+   * @generated from field: google.protobuf.Duration threshold = 4;
+   */
+  threshold?: Duration | undefined;
+
+  /**
+   * How far it may pass the end of the stop's window before the change is told whatever its size. Unset means not at all.
+   *
+   * @generated from field: google.protobuf.Duration grace = 5;
+   */
+  grace?: Duration | undefined;
+
+  /**
+   * The assignment that it speaks of. Zero means the one in force when it was made.
+   *
+   * @generated from field: int32 epoch = 6;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.EstimateArrival.
+ * Use `create(EstimateArrivalSchema)` to create a new message.
+ */
+export declare const EstimateArrivalSchema: GenMessage<EstimateArrival>;
 

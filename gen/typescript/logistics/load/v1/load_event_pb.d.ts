@@ -1231,6 +1231,13 @@ export declare type LoadEtaChanged = Message<"logistics.load.v1.LoadEtaChanged">
    * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 2;
    */
   estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Unset means when the event was recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 3;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**

@@ -7,10 +7,12 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { TemperatureProfile } from "../../type/v1/temperature_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier, TimeWindow } from "../../type/v1/time_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
+import type { Money } from "../../type/v1/money_pb.js";
 
 /**
  * Describes the file logistics/load/v1/load.proto.
@@ -85,6 +87,13 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
    * @generated from field: logistics.type.v1.Quantity volume = 9;
    */
   volume?: Quantity | undefined;
+
+  /**
+   * How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient.
+   *
+   * @generated from field: logistics.type.v1.TemperatureProfile profile = 10;
+   */
+  profile?: TemperatureProfile | undefined;
 };
 
 /**
@@ -293,6 +302,13 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 22;
    */
   references: ExternalReference[];
+
+  /**
+   * When `estimated_arrival_time` was estimated. Unset means not told.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 23;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**
@@ -403,6 +419,117 @@ export declare type PlanFigures = Message<"logistics.load.v1.PlanFigures"> & {
  * Use `create(PlanFiguresSchema)` to create a new message.
  */
 export declare const PlanFiguresSchema: GenMessage<PlanFigures>;
+
+/**
+ * One offer of a load to one carrier. It stays for good, since a carrier's invoice is compared with it.
+ *
+ * @generated from message logistics.load.v1.TenderOffer
+ */
+export declare type TenderOffer = Message<"logistics.load.v1.TenderOffer"> & {
+  /**
+   * Our id, UUID. Always set.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * Standard Carrier Alpha Code of the carrier. Always set.
+   *
+   * @generated from field: string carrier_scac = 2;
+   */
+  carrierScac: string;
+
+  /**
+   * Counts up with each offer of the load, from 1. An answer must name it.
+   *
+   * @generated from field: int32 tender_revision = 3;
+   */
+  tenderRevision: number;
+
+  /**
+   * When the offer ends. Always set.
+   *
+   * @generated from field: google.protobuf.Timestamp respond_by_time = 4;
+   */
+  respondByTime?: Timestamp | undefined;
+
+  /**
+   * What is offered for the whole load. Unset means that a rate must be agreed by counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money offered_rate = 5;
+   */
+  offeredRate?: Money | undefined;
+
+  /**
+   * What the carrier asks instead. Unset unless it made a counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 6;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * What was agreed, and what a carrier's invoice is compared with. Unset until accepted; never changed after.
+   *
+   * @generated from field: logistics.type.v1.Money agreed_rate = 7;
+   */
+  agreedRate?: Money | undefined;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: logistics.load.v1.TenderState state = 8;
+   */
+  state: TenderState;
+
+  /**
+   * The carrier's conditions in words. Unset means none.
+   *
+   * @generated from field: string conditions = 9;
+   */
+  conditions: string;
+
+  /**
+   * Why it ended without being accepted. Unset otherwise.
+   *
+   * @generated from field: string reason = 10;
+   */
+  reason: string;
+
+  /**
+   * The carrier's own number for the load. Unset where it gave none.
+   *
+   * @generated from field: string carrier_reference = 11;
+   */
+  carrierReference: string;
+
+  /**
+   * When it was sent. Unset before.
+   *
+   * @generated from field: google.protobuf.Timestamp send_time = 12;
+   */
+  sendTime?: Timestamp | undefined;
+
+  /**
+   * When the carrier answered. Unset before.
+   *
+   * @generated from field: google.protobuf.Timestamp answer_time = 13;
+   */
+  answerTime?: Timestamp | undefined;
+
+  /**
+   * The plan that was offered.
+   *
+   * @generated from field: int32 plan_version = 14;
+   */
+  planVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.TenderOffer.
+ * Use `create(TenderOfferSchema)` to create a new message.
+ */
+export declare const TenderOfferSchema: GenMessage<TenderOffer>;
 
 /**
  * A load as everybody in the mesh knows it.
@@ -528,6 +655,13 @@ export declare type Load = Message<"logistics.load.v1.Load"> & {
    * @generated from field: string dispatch_reference = 17;
    */
   dispatchReference: string;
+
+  /**
+   * Every offer to a carrier so far, oldest first; none is ever taken out. Empty means nobody was asked. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.load.v1.TenderOffer tenders = 18;
+   */
+  tenders: TenderOffer[];
 };
 
 /**
@@ -863,4 +997,93 @@ export enum StopOutcome {
  * Describes the enum logistics.load.v1.StopOutcome.
  */
 export declare const StopOutcomeSchema: GenEnum<StopOutcome>;
+
+/**
+ * Where one offer of a load to one carrier stands (domain reference 2.2).
+ *
+ * @generated from enum logistics.load.v1.TenderState
+ */
+export enum TenderState {
+  /**
+   * Never stored.
+   *
+   * @generated from enum value: TENDER_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Written down, not sent yet.
+   *
+   * @generated from enum value: TENDER_STATE_DRAFT = 1;
+   */
+  DRAFT = 1,
+
+  /**
+   * Sent; the carrier may answer until the offer's time is up.
+   *
+   * @generated from enum value: TENDER_STATE_SENT = 2;
+   */
+  SENT = 2,
+
+  /**
+   * The carrier's system could not be reached; counts as no answer.
+   *
+   * @generated from enum value: TENDER_STATE_DELIVERY_FAILED = 3;
+   */
+  DELIVERY_FAILED = 3,
+
+  /**
+   * The carrier took it (X12 990 A), or its counter-offer was taken.
+   *
+   * @generated from enum value: TENDER_STATE_ACCEPTED = 4;
+   */
+  ACCEPTED = 4,
+
+  /**
+   * The carrier takes it under conditions (X12 990 B), about which somebody must decide.
+   *
+   * @generated from enum value: TENDER_STATE_CONDITIONALLY_ACCEPTED = 5;
+   */
+  CONDITIONALLY_ACCEPTED = 5,
+
+  /**
+   * The carrier wants another rate (X12 990 C).
+   *
+   * @generated from enum value: TENDER_STATE_COUNTERED = 6;
+   */
+  COUNTERED = 6,
+
+  /**
+   * The carrier said no (X12 990 D or E).
+   *
+   * @generated from enum value: TENDER_STATE_DECLINED = 7;
+   */
+  DECLINED = 7,
+
+  /**
+   * No answer came in time.
+   *
+   * @generated from enum value: TENDER_STATE_EXPIRED = 8;
+   */
+  EXPIRED = 8,
+
+  /**
+   * Taken back (X12 204 01).
+   *
+   * @generated from enum value: TENDER_STATE_WITHDRAWN = 9;
+   */
+  WITHDRAWN = 9,
+
+  /**
+   * A newer revision replaced it (X12 204 04); answers to it no longer count.
+   *
+   * @generated from enum value: TENDER_STATE_SUPERSEDED = 10;
+   */
+  SUPERSEDED = 10,
+}
+
+/**
+ * Describes the enum logistics.load.v1.TenderState.
+ */
+export declare const TenderStateSchema: GenEnum<TenderState>;
 

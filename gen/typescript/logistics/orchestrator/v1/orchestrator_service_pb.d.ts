@@ -15,6 +15,7 @@ import type { Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
+import type { Excursion, ExcursionDecision, ExcursionState } from "../../exception/v1/excursion_pb.js";
 import type { PolicyLayer, PolicyOrigin } from "../../process/v1/policy_layer_pb.js";
 import type { ProcessPolicy } from "../../process/v1/process_pb.js";
 
@@ -1381,6 +1382,182 @@ export declare type HistoryEntry = Message<"logistics.orchestrator.v1.HistoryEnt
 export declare const HistoryEntrySchema: GenMessage<HistoryEntry>;
 
 /**
+ * What to give to `GetExcursion`.
+ *
+ * @generated from message logistics.orchestrator.v1.GetExcursionRequest
+ */
+export declare type GetExcursionRequest = Message<"logistics.orchestrator.v1.GetExcursionRequest"> & {
+  /**
+   * The excursion.
+   *
+   * @generated from field: string excursion_id = 1;
+   */
+  excursionId: string;
+
+  /**
+   * Wait, within the deadline, until the read model shows at least this version. Zero means do not wait.
+   *
+   * @generated from field: int64 at_least_version = 2;
+   */
+  atLeastVersion: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetExcursionRequest.
+ * Use `create(GetExcursionRequestSchema)` to create a new message.
+ */
+export declare const GetExcursionRequestSchema: GenMessage<GetExcursionRequest>;
+
+/**
+ * What `GetExcursion` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetExcursionResponse
+ */
+export declare type GetExcursionResponse = Message<"logistics.orchestrator.v1.GetExcursionResponse"> & {
+  /**
+   * The excursion.
+   *
+   * @generated from field: logistics.exception.v1.Excursion excursion = 1;
+   */
+  excursion?: Excursion | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetExcursionResponse.
+ * Use `create(GetExcursionResponseSchema)` to create a new message.
+ */
+export declare const GetExcursionResponseSchema: GenMessage<GetExcursionResponse>;
+
+/**
+ * What to give to `ListExcursions`.
+ *
+ * @generated from message logistics.orchestrator.v1.ListExcursionsRequest
+ */
+export declare type ListExcursionsRequest = Message<"logistics.orchestrator.v1.ListExcursionsRequest"> & {
+  /**
+   * How many, 1 to 500. Zero means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: the `next_page_token` of the page before. Empty means at the newest.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only these states. Empty means all.
+   *
+   * @generated from field: repeated logistics.exception.v1.ExcursionState states = 3;
+   */
+  states: ExcursionState[];
+
+  /**
+   * Only those of this order. Empty means all.
+   *
+   * @generated from field: string order_id = 4;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListExcursionsRequest.
+ * Use `create(ListExcursionsRequestSchema)` to create a new message.
+ */
+export declare const ListExcursionsRequestSchema: GenMessage<ListExcursionsRequest>;
+
+/**
+ * What `ListExcursions` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ListExcursionsResponse
+ */
+export declare type ListExcursionsResponse = Message<"logistics.orchestrator.v1.ListExcursionsResponse"> & {
+  /**
+   * The excursions, newest first.
+   *
+   * @generated from field: repeated logistics.exception.v1.Excursion excursions = 1;
+   */
+  excursions: Excursion[];
+
+  /**
+   * Where the next page begins. Empty means that this was the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListExcursionsResponse.
+ * Use `create(ListExcursionsResponseSchema)` to create a new message.
+ */
+export declare const ListExcursionsResponseSchema: GenMessage<ListExcursionsResponse>;
+
+/**
+ * What to give to `DecideExcursion`.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideExcursionRequest
+ */
+export declare type DecideExcursionRequest = Message<"logistics.orchestrator.v1.DecideExcursionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The excursion.
+   *
+   * @generated from field: string excursion_id = 2;
+   */
+  excursionId: string;
+
+  /**
+   * The decision with its evidence; `decide_time` is ignored. `decided_by` counts only where the caller speaks for somebody without a token of its own; a token's subject goes before.
+   *
+   * @generated from field: logistics.exception.v1.ExcursionDecision decision = 3;
+   */
+  decision?: ExcursionDecision | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideExcursionRequest.
+ * Use `create(DecideExcursionRequestSchema)` to create a new message.
+ */
+export declare const DecideExcursionRequestSchema: GenMessage<DecideExcursionRequest>;
+
+/**
+ * What `DecideExcursion` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideExcursionResponse
+ */
+export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1.DecideExcursionResponse"> & {
+  /**
+   * The excursion as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Excursion excursion = 1;
+   */
+  excursion?: Excursion | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideExcursionResponse.
+ * Use `create(DecideExcursionResponseSchema)` to create a new message.
+ */
+export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
+
+/**
  * What to give to `ListPolicies`.
  *
  * @generated from message logistics.orchestrator.v1.ListPoliciesRequest
@@ -1853,6 +2030,36 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof GetHistoryRequestSchema;
     output: typeof GetHistoryResponseSchema;
+  },
+  /**
+   * Reads one excursion with its figures and curve.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetExcursion
+   */
+  getExcursion: {
+    methodKind: "unary";
+    input: typeof GetExcursionRequestSchema;
+    output: typeof GetExcursionResponseSchema;
+  },
+  /**
+   * Lists excursions, newest first.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListExcursions
+   */
+  listExcursions: {
+    methodKind: "unary";
+    input: typeof ListExcursionsRequestSchema;
+    output: typeof ListExcursionsResponseSchema;
+  },
+  /**
+   * Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DecideExcursion
+   */
+  decideExcursion: {
+    methodKind: "unary";
+    input: typeof DecideExcursionRequestSchema;
+    output: typeof DecideExcursionResponseSchema;
   },
   /**
    * Lists the layers of policy that are in force, or every version of one.

@@ -5,11 +5,12 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Order, ValidationCheck } from "./order_pb.js";
+import type { ColdChainWatch, Order, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { LineMovement } from "./order_event_pb.js";
 import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
+import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 
 /**
  * Describes the file logistics/order/v1/order_command.proto.
@@ -201,6 +202,22 @@ export declare type OrderCommand = Message<"logistics.order.v1.OrderCommand"> & 
      */
     value: LiftOrderHold;
     case: "liftHold";
+  } | {
+    /**
+     * Record what is known of the temperature of a line on a load.
+     *
+     * @generated from field: logistics.order.v1.RecordColdChain record_cold_chain = 140;
+     */
+    value: RecordColdChain;
+    case: "recordColdChain";
+  } | {
+    /**
+     * Record what was decided about an excursion.
+     *
+     * @generated from field: logistics.order.v1.RecordExcursionDecision record_excursion_decision = 141;
+     */
+    value: RecordExcursionDecision;
+    case: "recordExcursionDecision";
   } | {
     /**
      * Charge something beside the goods.
@@ -766,6 +783,67 @@ export declare type LiftOrderHold = Message<"logistics.order.v1.LiftOrderHold"> 
  * Use `create(LiftOrderHoldSchema)` to create a new message.
  */
 export declare const LiftOrderHoldSchema: GenMessage<LiftOrderHold>;
+
+/**
+ * Record what is known of the temperature of a line on a load.
+ *
+ * @generated from message logistics.order.v1.RecordColdChain
+ */
+export declare type RecordColdChain = Message<"logistics.order.v1.RecordColdChain"> & {
+  /**
+   * What is known. Its decision is ignored.
+   *
+   * @generated from field: logistics.order.v1.ColdChainWatch watch = 1;
+   */
+  watch?: ColdChainWatch | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordColdChain.
+ * Use `create(RecordColdChainSchema)` to create a new message.
+ */
+export declare const RecordColdChainSchema: GenMessage<RecordColdChain>;
+
+/**
+ * Record what was decided about an excursion.
+ *
+ * @generated from message logistics.order.v1.RecordExcursionDecision
+ */
+export declare type RecordExcursionDecision = Message<"logistics.order.v1.RecordExcursionDecision"> & {
+  /**
+   * The excursion.
+   *
+   * @generated from field: string excursion_id = 1;
+   */
+  excursionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The line.
+   *
+   * @generated from field: string line_id = 3;
+   */
+  lineId: string;
+
+  /**
+   * The decision.
+   *
+   * @generated from field: logistics.exception.v1.ExcursionDecision decision = 4;
+   */
+  decision?: ExcursionDecision | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordExcursionDecision.
+ * Use `create(RecordExcursionDecisionSchema)` to create a new message.
+ */
+export declare const RecordExcursionDecisionSchema: GenMessage<RecordExcursionDecision>;
 
 /**
  * Charge something beside the goods; the same id again replaces what was charged, unless it is billed.

@@ -7,11 +7,12 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { Order, OrderState, ValidationCheck } from "./order_pb.js";
+import type { ColdChainWatch, Disposition, Order, OrderState, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 
 /**
  * Describes the file logistics/order/v1/order_event.proto.
@@ -360,6 +361,22 @@ export declare type OrderEvent = Message<"logistics.order.v1.OrderEvent"> & {
      */
     value: OrderEtaChanged;
     case: "etaChanged";
+  } | {
+    /**
+     * More is known of the temperature of a line on a load.
+     *
+     * @generated from field: logistics.order.v1.OrderColdChainRecorded cold_chain_recorded = 136;
+     */
+    value: OrderColdChainRecorded;
+    case: "coldChainRecorded";
+  } | {
+    /**
+     * Somebody decided about an excursion of a line.
+     *
+     * @generated from field: logistics.order.v1.OrderExcursionDecided excursion_decided = 137;
+     */
+    value: OrderExcursionDecided;
+    case: "excursionDecided";
   } | {
     /**
      * Something is charged beside the goods.
@@ -1217,4 +1234,73 @@ export declare type LineMovement = Message<"logistics.order.v1.LineMovement"> & 
  * Use `create(LineMovementSchema)` to create a new message.
  */
 export declare const LineMovementSchema: GenMessage<LineMovement>;
+
+/**
+ * More is known of the temperature of a line on a load.
+ *
+ * @generated from message logistics.order.v1.OrderColdChainRecorded
+ */
+export declare type OrderColdChainRecorded = Message<"logistics.order.v1.OrderColdChainRecorded"> & {
+  /**
+   * What is known.
+   *
+   * @generated from field: logistics.order.v1.ColdChainWatch watch = 1;
+   */
+  watch?: ColdChainWatch | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderColdChainRecorded.
+ * Use `create(OrderColdChainRecordedSchema)` to create a new message.
+ */
+export declare const OrderColdChainRecordedSchema: GenMessage<OrderColdChainRecorded>;
+
+/**
+ * Somebody decided about an excursion of a line. REJECTED means that the line's goods of that load must not be used;
+ * RELEASED_WITH_CREDIT that the customer gets something off.
+ *
+ * @generated from message logistics.order.v1.OrderExcursionDecided
+ */
+export declare type OrderExcursionDecided = Message<"logistics.order.v1.OrderExcursionDecided"> & {
+  /**
+   * The excursion.
+   *
+   * @generated from field: string excursion_id = 1;
+   */
+  excursionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The line.
+   *
+   * @generated from field: string line_id = 3;
+   */
+  lineId: string;
+
+  /**
+   * The decision, with who decided and why.
+   *
+   * @generated from field: logistics.exception.v1.ExcursionDecision decision = 4;
+   */
+  decision?: ExcursionDecision | undefined;
+
+  /**
+   * What becomes of rejected goods. Unset unless the decision is REJECTED.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 5;
+   */
+  disposition: Disposition;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderExcursionDecided.
+ * Use `create(OrderExcursionDecidedSchema)` to create a new message.
+ */
+export declare const OrderExcursionDecidedSchema: GenMessage<OrderExcursionDecided>;
 

@@ -10,6 +10,9 @@ import type { Quantity } from "../../type/v1/quantity_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Location, Party } from "../../type/v1/place_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
+import type { TemperatureProfile } from "../../type/v1/temperature_pb.js";
+import type { ColdChainVerdict } from "../../exception/v1/cold_chain_pb.js";
+import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Charge } from "../../invoice/v1/invoice_pb.js";
@@ -185,7 +188,7 @@ export declare type OrderLine = Message<"logistics.order.v1.OrderLine"> & {
   shipTo?: Location | undefined;
 
   /**
-   * Temperatures to keep. Unset means ambient.
+   * Temperatures to keep, judged with the policy's limits. Unset means ambient, unless `profile` is set.
    *
    * @generated from field: logistics.order.v1.TemperatureRange temperature = 9;
    */
@@ -197,6 +200,13 @@ export declare type OrderLine = Message<"logistics.order.v1.OrderLine"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 10;
    */
   references: ExternalReference[];
+
+  /**
+   * How the goods must be kept, with limits of their own; goes before `temperature`. Unset means `temperature` with the policy's limits, or ambient.
+   *
+   * @generated from field: logistics.type.v1.TemperatureProfile profile = 11;
+   */
+  profile?: TemperatureProfile | undefined;
 };
 
 /**
@@ -204,6 +214,110 @@ export declare type OrderLine = Message<"logistics.order.v1.OrderLine"> & {
  * Use `create(OrderLineSchema)` to create a new message.
  */
 export declare const OrderLineSchema: GenMessage<OrderLine>;
+
+/**
+ * What is known of the temperature of one line on one load.
+ *
+ * @generated from message logistics.order.v1.ColdChainWatch
+ */
+export declare type ColdChainWatch = Message<"logistics.order.v1.ColdChainWatch"> & {
+  /**
+   * The load. Always set.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The line. Always set.
+   *
+   * @generated from field: string line_id = 2;
+   */
+  lineId: string;
+
+  /**
+   * What the samples amount to so far.
+   *
+   * @generated from field: logistics.exception.v1.ColdChainVerdict verdict = 3;
+   */
+  verdict: ColdChainVerdict;
+
+  /**
+   * Whether samples lay farther apart than they may.
+   *
+   * @generated from field: bool sensor_lost = 4;
+   */
+  sensorLost: boolean;
+
+  /**
+   * Whether the goods have left the vehicle.
+   *
+   * @generated from field: bool ride_over = 5;
+   */
+  rideOver: boolean;
+
+  /**
+   * How much of the ride samples cover, in percent.
+   *
+   * @generated from field: int32 coverage_percent = 6;
+   */
+  coveragePercent: number;
+
+  /**
+   * How much the policy wants covered, in percent.
+   *
+   * @generated from field: int32 required_coverage_percent = 7;
+   */
+  requiredCoveragePercent: number;
+
+  /**
+   * The finding behind it.
+   *
+   * @generated from field: string finding_id = 8;
+   */
+  findingId: string;
+
+  /**
+   * Its revision; a lower one changes nothing.
+   *
+   * @generated from field: int32 revision = 9;
+   */
+  revision: number;
+
+  /**
+   * The excursion. Unset means nothing was wrong.
+   *
+   * @generated from field: string excursion_id = 10;
+   */
+  excursionId: string;
+
+  /**
+   * Whether somebody has to decide, or decided before late samples told something worse.
+   *
+   * @generated from field: bool in_review = 11;
+   */
+  inReview: boolean;
+
+  /**
+   * What was decided. Unset means nothing.
+   *
+   * @generated from field: logistics.exception.v1.ExcursionDecision decision = 12;
+   */
+  decision?: ExcursionDecision | undefined;
+
+  /**
+   * Version of the excursion's history behind it; a lower one changes nothing. Zero where there is no excursion.
+   *
+   * @generated from field: int64 excursion_version = 13;
+   */
+  excursionVersion: bigint;
+};
+
+/**
+ * Describes the message logistics.order.v1.ColdChainWatch.
+ * Use `create(ColdChainWatchSchema)` to create a new message.
+ */
+export declare const ColdChainWatchSchema: GenMessage<ColdChainWatch>;
 
 /**
  * An order as everybody in the mesh knows it.
@@ -392,6 +506,13 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
    * @generated from field: string policy_version = 26;
    */
   policyVersion: string;
+
+  /**
+   * What is known of the temperatures of lines that must be kept cold, by load and line. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.order.v1.ColdChainWatch cold_chain = 36;
+   */
+  coldChain: ColdChainWatch[];
 
   /**
    * What is charged beside the goods, in the order of its coming. Set by the orchestrator.

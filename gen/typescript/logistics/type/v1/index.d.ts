@@ -4,4 +4,5 @@ export * from "./place_pb.js";
 export * from "./provenance_pb.js";
 export * from "./quantity_pb.js";
 export * from "./reference_pb.js";
+export * from "./temperature_pb.js";
 export * from "./time_pb.js";
