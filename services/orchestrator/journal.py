@@ -23,13 +23,24 @@ from logistics.exception.v1 import (
     HoldCommand,
     HoldEvent,
 )
-from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent
+from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent, PayableCommand, PayableEvent
 from logistics.load.v1 import LoadCommand, LoadEvent
 from logistics.order.v1 import OrderCommand, OrderEvent
 from logistics.pod.v1 import PodCommand, PodEvent
-from logistics.process.v1 import FulfilmentEvent, WaveEvent
+from logistics.process.v1 import FulfilmentEvent, ProcessPolicy, WaveEvent
 from logistics.type.v1 import Actor, ActorKind, Provenance
-from services.orchestrator.deciders import exception, excursion, fulfilment, hold, invoice, load, order, pod, wave
+from services.orchestrator.deciders import (
+    exception,
+    excursion,
+    fulfilment,
+    hold,
+    invoice,
+    load,
+    order,
+    payable,
+    pod,
+    wave,
+)
 from services.orchestrator.policies import Policies, label_of
 
 S = TypeVar("S")
@@ -108,6 +119,11 @@ class Journal:
         command = InvoiceCommand(invoice_id=invoice_id, decide_time=self._now())
         return await self._do(invoice.DECIDER, invoice_id, _with_body(command, wish), cause)
 
+    async def payable(self, payable_id: str, wish: Message, cause: Cause) -> Outcome[payable.State, PayableEvent]:
+        """Command a carrier's invoice; `wish` is the body of a PayableCommand."""
+        command = PayableCommand(payable_id=payable_id, decide_time=self._now())
+        return await self._do(payable.DECIDER, payable_id, _with_body(command, wish), cause)
+
     async def exception(
         self, exception_id: str, wish: Message, cause: Cause
     ) -> Outcome[exception.State, ExceptionEvent]:
@@ -136,6 +152,15 @@ class Journal:
     async def wave(self, wave_id: str, wish: wave.Command, cause: Cause) -> Outcome[wave.State, WaveEvent]:
         """Command a planning wave."""
         return await self._do(wave.DECIDER, wave_id, wish, cause)
+
+    async def policy_of(self, order_id: str, region: str) -> ProcessPolicy:
+        """Return the policy under which an order runs; without an order, or an unknown one, the region's."""
+        found = (await self.find(order.DECIDER, order_id)).state.order if order_id else None
+        return self._policies.in_region(region) if found is None else self._policies.of(found)
+
+    def now(self) -> datetime:
+        """Return the time by the clock of the mesh, aware, in UTC."""
+        return self._clock.now()
 
     async def find(self, decider: Decider[S, C, E], aggregate_id: str) -> Loaded[S]:
         """Return an aggregate as it is now; version 0 means that it does not exist."""
@@ -178,6 +203,7 @@ DECIDERS: Mapping[str, Decider[Any, Any, Any]] = {
         load.DECIDER,
         pod.DECIDER,
         invoice.DECIDER,
+        payable.DECIDER,
         exception.DECIDER,
         hold.DECIDER,
         fulfilment.DECIDER,

@@ -62,7 +62,17 @@ BY_CERTIFICATE = {
     "orchestrator": named(
         DISPATCH, "AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad", "GetDriver", "GetVehicle", "PlanLoads"
     )
-    | named(ERP, "ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder"),
+    | named(
+        ERP,
+        "CancelSale",
+        "ConfirmDispatch",
+        "PostCreditMemo",
+        "PostDelivery",
+        "PostInvoice",
+        "PostPayable",
+        "ReceiveReturn",
+        "ValidateOrder",
+    ),
     "erp_gateway": named(ORCHESTRATOR, "CancelOrder", "ListOrders", "SubmitOrder"),
     "edge_gateway": named(ORCHESTRATOR, "RecordProofOfDelivery") | named(DISPATCH, "ResolveDevice"),
     "fleet_gateway": set[str](),
@@ -70,7 +80,16 @@ BY_CERTIFICATE = {
 BY_TOKEN = {
     "gladhand.internal": set(EVERY),
     "gladhand.customer": named(ORCHESTRATOR, "GetOrder", "ListOrders", "WatchOrders"),
-    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery")
+    "gladhand.partner": named(
+        ORCHESTRATOR,
+        "GetLoad",
+        "ListLoads",
+        "RecordProofOfDelivery",
+        "RecordCarrierInvoice",
+        "GetPayable",
+        "ListPayables",
+        "AnswerDispute",
+    )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }
 

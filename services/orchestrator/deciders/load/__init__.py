@@ -8,7 +8,16 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import completing, ending, estimates, facts, planning
+from services.orchestrator.deciders.load import (
+    appointing,
+    changing,
+    completing,
+    ending,
+    estimates,
+    facts,
+    planning,
+    retracting,
+)
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -36,7 +45,11 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "confirm_cancel": ending.confirm_cancel,
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
+    "bring_back": changing.bring_back,
+    "change_cargo": changing.change_cargo,
+    "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
+    "retract_fact": retracting.retract,
 }
 
 

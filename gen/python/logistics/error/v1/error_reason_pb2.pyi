@@ -296,6 +296,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
     Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
     """
+    ERROR_REASON_DISPOSITION_UNDER_WAY: _ErrorReason.ValueType  # 77
+    """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+    Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_DISPOSITION_NOT_FOUND: _ErrorReason.ValueType  # 78
+    """The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_CLAIM_NOT_FOUND: _ErrorReason.ValueType  # 79
+    """The order has no such claim. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+    """
+    ERROR_REASON_PAYABLE_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """No such carrier invoice. NOT_FOUND.
+    Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -573,5 +589,21 @@ Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
 ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
 """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
 Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+"""
+ERROR_REASON_DISPOSITION_UNDER_WAY: ErrorReason.ValueType  # 77
+"""Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_DISPOSITION_NOT_FOUND: ErrorReason.ValueType  # 78
+"""The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_CLAIM_NOT_FOUND: ErrorReason.ValueType  # 79
+"""The order has no such claim. NOT_FOUND with ResourceInfo.
+Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+"""
+ERROR_REASON_PAYABLE_NOT_FOUND: ErrorReason.ValueType  # 85
+"""No such carrier invoice. NOT_FOUND.
+Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -25,11 +25,14 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from logistics.contract.v1 import sensitivity_pb2 as logistics_dot_contract_dot_v1_dot_sensitivity__pb2
 from logistics.exception.v1 import hold_pb2 as logistics_dot_exception_dot_v1_dot_hold__pb2
 from logistics.load.v1 import load_pb2 as logistics_dot_load_dot_v1_dot_load__pb2
+from logistics.type.v1 import place_pb2 as logistics_dot_type_dot_v1_dot_place__pb2
+from logistics.type.v1 import time_pb2 as logistics_dot_type_dot_v1_dot_time__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$logistics/load/v1/load_command.proto\x12\x11logistics.load.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!logistics/exception/v1/hold.proto\x1a\x1clogistics/load/v1/load.proto\"\x96\x0b\n\x0bLoadCommand\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12\x31\n\x04plan\x18\x64 \x01(\x0b\x32\x1b.logistics.load.v1.PlanLoadH\x00R\x04plan\x12\x37\n\x06\x61ssign\x18\x65 \x01(\x0b\x32\x1d.logistics.load.v1.AssignLoadH\x00R\x06\x61ssign\x12=\n\x08unassign\x18\x66 \x01(\x0b\x32\x1f.logistics.load.v1.UnassignLoadH\x00R\x08unassign\x12=\n\x08\x64ispatch\x18g \x01(\x0b\x32\x1f.logistics.load.v1.DispatchLoadH\x00R\x08\x64ispatch\x12\x46\n\rapproach_stop\x18h \x01(\x0b\x32\x1f.logistics.load.v1.ApproachStopH\x00R\x0c\x61pproachStop\x12@\n\x0b\x61rrive_stop\x18i \x01(\x0b\x32\x1d.logistics.load.v1.ArriveStopH\x00R\narriveStop\x12J\n\rbegin_service\x18j \x01(\x0b\x32#.logistics.load.v1.BeginStopServiceH\x00R\x0c\x62\x65ginService\x12\x46\n\rcomplete_stop\x18k \x01(\x0b\x32\x1f.logistics.load.v1.CompleteStopH\x00R\x0c\x63ompleteStop\x12@\n\x0b\x64\x65part_stop\x18l \x01(\x0b\x32\x1d.logistics.load.v1.DepartStopH\x00R\ndepartStop\x12:\n\tfail_stop\x18m \x01(\x0b\x32\x1b.logistics.load.v1.FailStopH\x00R\x08\x66\x61ilStop\x12:\n\tskip_stop\x18n \x01(\x0b\x32\x1b.logistics.load.v1.SkipStopH\x00R\x08skipStop\x12=\n\ndrop_order\x18o \x01(\x0b\x32\x1c.logistics.load.v1.DropOrderH\x00R\tdropOrder\x12\x37\n\x06replan\x18p \x01(\x0b\x32\x1d.logistics.load.v1.ReplanLoadH\x00R\x06replan\x12@\n\tinterrupt\x18q \x01(\x0b\x32 .logistics.load.v1.InterruptLoadH\x00R\tinterrupt\x12\x37\n\x06resume\x18r \x01(\x0b\x32\x1d.logistics.load.v1.ResumeLoadH\x00R\x06resume\x12\x37\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1d.logistics.load.v1.CancelLoadH\x00R\x06\x63\x61ncel\x12M\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32$.logistics.load.v1.ConfirmLoadCancelH\x00R\rconfirmCancel\x12\x41\n\napply_hold\x18u \x01(\x0b\x32 .logistics.load.v1.ApplyLoadHoldH\x00R\tapplyHold\x12>\n\tlift_hold\x18v \x01(\x0b\x32\x1f.logistics.load.v1.LiftLoadHoldH\x00R\x08liftHold\x12P\n\x10\x65stimate_arrival\x18\x82\x01 \x01(\x0b\x32\".logistics.load.v1.EstimateArrivalH\x00R\x0f\x65stimateArrivalB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"?\n\x08PlanLoad\x12\x33\n\x04load\x18\x01 \x01(\x0b\x32\x17.logistics.load.v1.LoadB\x06\xbaH\x03\xc8\x01\x01R\x04load\"S\n\nAssignLoad\x12\x45\n\nassignment\x18\x01 \x01(\x0b\x32\x1d.logistics.load.v1.AssignmentB\x06\xbaH\x03\xc8\x01\x01R\nassignment\"0\n\x0cUnassignLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"S\n\x0c\x44ispatchLoad\x12-\n\x12\x64ispatch_reference\x18\x01 \x01(\tR\x11\x64ispatchReference\x12\x14\n\x05\x65poch\x18\x02 \x01(\x05R\x05\x65poch\"\x80\x01\n\x0c\x41pproachStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"~\n\nArriveStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\x84\x01\n\x10\x42\x65ginStopService\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\xe2\x01\n\x0c\x43ompleteStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x31\n\x05tasks\x18\x03 \x03(\x0b\x32\x1b.logistics.load.v1.StopTaskR\x05tasks\x12\x15\n\x06pod_id\x18\x04 \x01(\tR\x05podId\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x65poch\x18\x06 \x01(\x05R\x05\x65poch\"~\n\nDepartStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\x88\x01\n\x08\x46\x61ilStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x88\x01\n\x08SkipStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"R\n\tDropOrder\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xcb\x01\n\nReplanLoad\x12\x32\n\x15\x65xpected_plan_version\x18\x01 \x01(\x05R\x13\x65xpectedPlanVersion\x12-\n\x05stops\x18\x02 \x03(\x0b\x32\x17.logistics.load.v1.StopR\x05stops\x12\x38\n\x07\x66igures\x18\x03 \x01(\x0b\x32\x1e.logistics.load.v1.PlanFiguresR\x07\x66igures\x12 \n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"T\n\rInterruptLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\"\x0c\n\nResumeLoad\".\n\nCancelLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"5\n\x11\x43onfirmLoadCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\\\n\rApplyLoadHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"\'\n\x0cLiftLoadHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"\xe0\x02\n\x0f\x45stimateArrival\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12X\n\x16\x65stimated_arrival_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x14\x65stimatedArrivalTime\x12G\n\restimate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x0c\x65stimateTime\x12\x37\n\tthreshold\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\tthreshold\x12/\n\x05grace\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05grace\x12\x1d\n\x05\x65poch\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05\x65pochb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$logistics/load/v1/load_command.proto\x12\x11logistics.load.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'logistics/contract/v1/sensitivity.proto\x1a!logistics/exception/v1/hold.proto\x1a\x1clogistics/load/v1/load.proto\x1a\x1dlogistics/type/v1/place.proto\x1a\x1clogistics/type/v1/time.proto\"\xb5\r\n\x0bLoadCommand\x12!\n\x07load_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06loadId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12\x31\n\x04plan\x18\x64 \x01(\x0b\x32\x1b.logistics.load.v1.PlanLoadH\x00R\x04plan\x12\x37\n\x06\x61ssign\x18\x65 \x01(\x0b\x32\x1d.logistics.load.v1.AssignLoadH\x00R\x06\x61ssign\x12=\n\x08unassign\x18\x66 \x01(\x0b\x32\x1f.logistics.load.v1.UnassignLoadH\x00R\x08unassign\x12=\n\x08\x64ispatch\x18g \x01(\x0b\x32\x1f.logistics.load.v1.DispatchLoadH\x00R\x08\x64ispatch\x12\x46\n\rapproach_stop\x18h \x01(\x0b\x32\x1f.logistics.load.v1.ApproachStopH\x00R\x0c\x61pproachStop\x12@\n\x0b\x61rrive_stop\x18i \x01(\x0b\x32\x1d.logistics.load.v1.ArriveStopH\x00R\narriveStop\x12J\n\rbegin_service\x18j \x01(\x0b\x32#.logistics.load.v1.BeginStopServiceH\x00R\x0c\x62\x65ginService\x12\x46\n\rcomplete_stop\x18k \x01(\x0b\x32\x1f.logistics.load.v1.CompleteStopH\x00R\x0c\x63ompleteStop\x12@\n\x0b\x64\x65part_stop\x18l \x01(\x0b\x32\x1d.logistics.load.v1.DepartStopH\x00R\ndepartStop\x12:\n\tfail_stop\x18m \x01(\x0b\x32\x1b.logistics.load.v1.FailStopH\x00R\x08\x66\x61ilStop\x12:\n\tskip_stop\x18n \x01(\x0b\x32\x1b.logistics.load.v1.SkipStopH\x00R\x08skipStop\x12=\n\ndrop_order\x18o \x01(\x0b\x32\x1c.logistics.load.v1.DropOrderH\x00R\tdropOrder\x12\x37\n\x06replan\x18p \x01(\x0b\x32\x1d.logistics.load.v1.ReplanLoadH\x00R\x06replan\x12@\n\tinterrupt\x18q \x01(\x0b\x32 .logistics.load.v1.InterruptLoadH\x00R\tinterrupt\x12\x37\n\x06resume\x18r \x01(\x0b\x32\x1d.logistics.load.v1.ResumeLoadH\x00R\x06resume\x12\x37\n\x06\x63\x61ncel\x18s \x01(\x0b\x32\x1d.logistics.load.v1.CancelLoadH\x00R\x06\x63\x61ncel\x12M\n\x0e\x63onfirm_cancel\x18t \x01(\x0b\x32$.logistics.load.v1.ConfirmLoadCancelH\x00R\rconfirmCancel\x12\x41\n\napply_hold\x18u \x01(\x0b\x32 .logistics.load.v1.ApplyLoadHoldH\x00R\tapplyHold\x12>\n\tlift_hold\x18v \x01(\x0b\x32\x1f.logistics.load.v1.LiftLoadHoldH\x00R\x08liftHold\x12>\n\nbring_back\x18\x91\x01 \x01(\x0b\x32\x1c.logistics.load.v1.BringBackH\x00R\tbringBack\x12\x44\n\x0c\x63hange_cargo\x18\x92\x01 \x01(\x0b\x32\x1e.logistics.load.v1.ChangeCargoH\x00R\x0b\x63hangeCargo\x12M\n\x0fset_appointment\x18\x96\x01 \x01(\x0b\x32!.logistics.load.v1.SetAppointmentH\x00R\x0esetAppointment\x12P\n\x10\x65stimate_arrival\x18\x82\x01 \x01(\x0b\x32\".logistics.load.v1.EstimateArrivalH\x00R\x0f\x65stimateArrival\x12H\n\x0cretract_fact\x18\xa0\x01 \x01(\x0b\x32\".logistics.load.v1.RetractStopFactH\x00R\x0bretractFactB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"?\n\x08PlanLoad\x12\x33\n\x04load\x18\x01 \x01(\x0b\x32\x17.logistics.load.v1.LoadB\x06\xbaH\x03\xc8\x01\x01R\x04load\"S\n\nAssignLoad\x12\x45\n\nassignment\x18\x01 \x01(\x0b\x32\x1d.logistics.load.v1.AssignmentB\x06\xbaH\x03\xc8\x01\x01R\nassignment\"0\n\x0cUnassignLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"S\n\x0c\x44ispatchLoad\x12-\n\x12\x64ispatch_reference\x18\x01 \x01(\tR\x11\x64ispatchReference\x12\x14\n\x05\x65poch\x18\x02 \x01(\x05R\x05\x65poch\"\x80\x01\n\x0c\x41pproachStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"~\n\nArriveStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\x84\x01\n\x10\x42\x65ginStopService\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\xe2\x01\n\x0c\x43ompleteStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x31\n\x05tasks\x18\x03 \x03(\x0b\x32\x1b.logistics.load.v1.StopTaskR\x05tasks\x12\x15\n\x06pod_id\x18\x04 \x01(\tR\x05podId\x12\x16\n\x06reason\x18\x05 \x01(\tR\x06reason\x12\x14\n\x05\x65poch\x18\x06 \x01(\x05R\x05\x65poch\"~\n\nDepartStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12\x14\n\x05\x65poch\x18\x03 \x01(\x05R\x05\x65poch\"\x88\x01\n\x08\x46\x61ilStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x88\x01\n\x08SkipStop\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12\x37\n\x04time\x18\x02 \x01(\x0b\x32\x1b.logistics.load.v1.StopTimeB\x06\xbaH\x03\xc8\x01\x01R\x04time\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"R\n\tDropOrder\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12 \n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xcb\x01\n\nReplanLoad\x12\x32\n\x15\x65xpected_plan_version\x18\x01 \x01(\x05R\x13\x65xpectedPlanVersion\x12-\n\x05stops\x18\x02 \x03(\x0b\x32\x17.logistics.load.v1.StopR\x05stops\x12\x38\n\x07\x66igures\x18\x03 \x01(\x0b\x32\x1e.logistics.load.v1.PlanFiguresR\x07\x66igures\x12 \n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"T\n\rInterruptLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12!\n\x0c\x65xception_id\x18\x02 \x01(\tR\x0b\x65xceptionId\"\x0c\n\nResumeLoad\".\n\nCancelLoad\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"5\n\x11\x43onfirmLoadCancel\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\\\n\rApplyLoadHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\x12\x32\n\x05gates\x18\x02 \x03(\x0e\x32\x1c.logistics.exception.v1.GateR\x05gates\"\'\n\x0cLiftLoadHold\x12\x17\n\x07hold_id\x18\x01 \x01(\tR\x06holdId\"\xc5\x02\n\tBringBack\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12/\n\x0e\x64isposition_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\rdispositionId\x12!\n\x07stop_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12?\n\x08location\x18\x04 \x01(\x0b\x32\x1b.logistics.type.v1.LocationB\x06\xbaH\x03\xc8\x01\x01R\x08location\x12\x31\n\x05tasks\x18\x05 \x03(\x0b\x32\x1b.logistics.load.v1.StopTaskR\x05tasks\x12)\n\x10\x64rops_deliveries\x18\x06 \x01(\x08R\x0f\x64ropsDeliveries\x12 \n\x06reason\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\xea\x01\n\x0b\x43hangeCargo\x12#\n\x08order_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x07orderId\x12\x31\n\x05tasks\x18\x02 \x03(\x0b\x32\x1b.logistics.load.v1.StopTaskR\x05tasks\x12\x35\n\x06window\x18\x03 \x01(\x0b\x32\x1d.logistics.type.v1.TimeWindowR\x06window\x12\x30\n\x0cinstructions\x18\x04 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\x90\xe1\x18\x01R\x0cinstructions\x12\x1a\n\x08revision\x18\x05 \x01(\x05R\x08revision\"}\n\x0eSetAppointment\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12H\n\x0b\x61ppointment\x18\x02 \x01(\x0b\x32\x1e.logistics.load.v1.AppointmentB\x06\xbaH\x03\xc8\x01\x01R\x0b\x61ppointment\"\xe0\x02\n\x0f\x45stimateArrival\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12X\n\x16\x65stimated_arrival_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x14\x65stimatedArrivalTime\x12G\n\restimate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\x0c\x65stimateTime\x12\x37\n\tthreshold\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\tthreshold\x12/\n\x05grace\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x05grace\x12\x1d\n\x05\x65poch\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00R\x05\x65poch\"\x85\x01\n\x0fRetractStopFact\x12!\n\x07stop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x06stopId\x12-\n\x0c\x65vidence_ids\x18\x02 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x14R\x0b\x65videnceIds\x12 \n\x06reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reasonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -92,6 +95,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELLOAD'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_CONFIRMLOADCANCEL'].fields_by_name['reason']._loaded_options = None
   _globals['_CONFIRMLOADCANCEL'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_BRINGBACK'].fields_by_name['order_id']._loaded_options = None
+  _globals['_BRINGBACK'].fields_by_name['order_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BRINGBACK'].fields_by_name['disposition_id']._loaded_options = None
+  _globals['_BRINGBACK'].fields_by_name['disposition_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BRINGBACK'].fields_by_name['stop_id']._loaded_options = None
+  _globals['_BRINGBACK'].fields_by_name['stop_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BRINGBACK'].fields_by_name['location']._loaded_options = None
+  _globals['_BRINGBACK'].fields_by_name['location']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_BRINGBACK'].fields_by_name['reason']._loaded_options = None
+  _globals['_BRINGBACK'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_CHANGECARGO'].fields_by_name['order_id']._loaded_options = None
+  _globals['_CHANGECARGO'].fields_by_name['order_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CHANGECARGO'].fields_by_name['instructions']._loaded_options = None
+  _globals['_CHANGECARGO'].fields_by_name['instructions']._serialized_options = b'\272H\005r\003\030\320\017\220\341\030\001'
+  _globals['_SETAPPOINTMENT'].fields_by_name['stop_id']._loaded_options = None
+  _globals['_SETAPPOINTMENT'].fields_by_name['stop_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_SETAPPOINTMENT'].fields_by_name['appointment']._loaded_options = None
+  _globals['_SETAPPOINTMENT'].fields_by_name['appointment']._serialized_options = b'\272H\003\310\001\001'
   _globals['_ESTIMATEARRIVAL'].fields_by_name['stop_id']._loaded_options = None
   _globals['_ESTIMATEARRIVAL'].fields_by_name['stop_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_ESTIMATEARRIVAL'].fields_by_name['estimated_arrival_time']._loaded_options = None
@@ -100,46 +121,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ESTIMATEARRIVAL'].fields_by_name['estimate_time']._serialized_options = b'\272H\003\310\001\001'
   _globals['_ESTIMATEARRIVAL'].fields_by_name['epoch']._loaded_options = None
   _globals['_ESTIMATEARRIVAL'].fields_by_name['epoch']._serialized_options = b'\272H\004\032\002(\000'
-  _globals['_LOADCOMMAND']._serialized_start=219
-  _globals['_LOADCOMMAND']._serialized_end=1649
-  _globals['_PLANLOAD']._serialized_start=1651
-  _globals['_PLANLOAD']._serialized_end=1714
-  _globals['_ASSIGNLOAD']._serialized_start=1716
-  _globals['_ASSIGNLOAD']._serialized_end=1799
-  _globals['_UNASSIGNLOAD']._serialized_start=1801
-  _globals['_UNASSIGNLOAD']._serialized_end=1849
-  _globals['_DISPATCHLOAD']._serialized_start=1851
-  _globals['_DISPATCHLOAD']._serialized_end=1934
-  _globals['_APPROACHSTOP']._serialized_start=1937
-  _globals['_APPROACHSTOP']._serialized_end=2065
-  _globals['_ARRIVESTOP']._serialized_start=2067
-  _globals['_ARRIVESTOP']._serialized_end=2193
-  _globals['_BEGINSTOPSERVICE']._serialized_start=2196
-  _globals['_BEGINSTOPSERVICE']._serialized_end=2328
-  _globals['_COMPLETESTOP']._serialized_start=2331
-  _globals['_COMPLETESTOP']._serialized_end=2557
-  _globals['_DEPARTSTOP']._serialized_start=2559
-  _globals['_DEPARTSTOP']._serialized_end=2685
-  _globals['_FAILSTOP']._serialized_start=2688
-  _globals['_FAILSTOP']._serialized_end=2824
-  _globals['_SKIPSTOP']._serialized_start=2827
-  _globals['_SKIPSTOP']._serialized_end=2963
-  _globals['_DROPORDER']._serialized_start=2965
-  _globals['_DROPORDER']._serialized_end=3047
-  _globals['_REPLANLOAD']._serialized_start=3050
-  _globals['_REPLANLOAD']._serialized_end=3253
-  _globals['_INTERRUPTLOAD']._serialized_start=3255
-  _globals['_INTERRUPTLOAD']._serialized_end=3339
-  _globals['_RESUMELOAD']._serialized_start=3341
-  _globals['_RESUMELOAD']._serialized_end=3353
-  _globals['_CANCELLOAD']._serialized_start=3355
-  _globals['_CANCELLOAD']._serialized_end=3401
-  _globals['_CONFIRMLOADCANCEL']._serialized_start=3403
-  _globals['_CONFIRMLOADCANCEL']._serialized_end=3456
-  _globals['_APPLYLOADHOLD']._serialized_start=3458
-  _globals['_APPLYLOADHOLD']._serialized_end=3550
-  _globals['_LIFTLOADHOLD']._serialized_start=3552
-  _globals['_LIFTLOADHOLD']._serialized_end=3591
-  _globals['_ESTIMATEARRIVAL']._serialized_start=3594
-  _globals['_ESTIMATEARRIVAL']._serialized_end=3946
+  _globals['_RETRACTSTOPFACT'].fields_by_name['stop_id']._loaded_options = None
+  _globals['_RETRACTSTOPFACT'].fields_by_name['stop_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_RETRACTSTOPFACT'].fields_by_name['evidence_ids']._loaded_options = None
+  _globals['_RETRACTSTOPFACT'].fields_by_name['evidence_ids']._serialized_options = b'\272H\007\222\001\004\010\001\020\024'
+  _globals['_RETRACTSTOPFACT'].fields_by_name['reason']._loaded_options = None
+  _globals['_RETRACTSTOPFACT'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_LOADCOMMAND']._serialized_start=321
+  _globals['_LOADCOMMAND']._serialized_end=2038
+  _globals['_PLANLOAD']._serialized_start=2040
+  _globals['_PLANLOAD']._serialized_end=2103
+  _globals['_ASSIGNLOAD']._serialized_start=2105
+  _globals['_ASSIGNLOAD']._serialized_end=2188
+  _globals['_UNASSIGNLOAD']._serialized_start=2190
+  _globals['_UNASSIGNLOAD']._serialized_end=2238
+  _globals['_DISPATCHLOAD']._serialized_start=2240
+  _globals['_DISPATCHLOAD']._serialized_end=2323
+  _globals['_APPROACHSTOP']._serialized_start=2326
+  _globals['_APPROACHSTOP']._serialized_end=2454
+  _globals['_ARRIVESTOP']._serialized_start=2456
+  _globals['_ARRIVESTOP']._serialized_end=2582
+  _globals['_BEGINSTOPSERVICE']._serialized_start=2585
+  _globals['_BEGINSTOPSERVICE']._serialized_end=2717
+  _globals['_COMPLETESTOP']._serialized_start=2720
+  _globals['_COMPLETESTOP']._serialized_end=2946
+  _globals['_DEPARTSTOP']._serialized_start=2948
+  _globals['_DEPARTSTOP']._serialized_end=3074
+  _globals['_FAILSTOP']._serialized_start=3077
+  _globals['_FAILSTOP']._serialized_end=3213
+  _globals['_SKIPSTOP']._serialized_start=3216
+  _globals['_SKIPSTOP']._serialized_end=3352
+  _globals['_DROPORDER']._serialized_start=3354
+  _globals['_DROPORDER']._serialized_end=3436
+  _globals['_REPLANLOAD']._serialized_start=3439
+  _globals['_REPLANLOAD']._serialized_end=3642
+  _globals['_INTERRUPTLOAD']._serialized_start=3644
+  _globals['_INTERRUPTLOAD']._serialized_end=3728
+  _globals['_RESUMELOAD']._serialized_start=3730
+  _globals['_RESUMELOAD']._serialized_end=3742
+  _globals['_CANCELLOAD']._serialized_start=3744
+  _globals['_CANCELLOAD']._serialized_end=3790
+  _globals['_CONFIRMLOADCANCEL']._serialized_start=3792
+  _globals['_CONFIRMLOADCANCEL']._serialized_end=3845
+  _globals['_APPLYLOADHOLD']._serialized_start=3847
+  _globals['_APPLYLOADHOLD']._serialized_end=3939
+  _globals['_LIFTLOADHOLD']._serialized_start=3941
+  _globals['_LIFTLOADHOLD']._serialized_end=3980
+  _globals['_BRINGBACK']._serialized_start=3983
+  _globals['_BRINGBACK']._serialized_end=4308
+  _globals['_CHANGECARGO']._serialized_start=4311
+  _globals['_CHANGECARGO']._serialized_end=4545
+  _globals['_SETAPPOINTMENT']._serialized_start=4547
+  _globals['_SETAPPOINTMENT']._serialized_end=4672
+  _globals['_ESTIMATEARRIVAL']._serialized_start=4675
+  _globals['_ESTIMATEARRIVAL']._serialized_end=5027
+  _globals['_RETRACTSTOPFACT']._serialized_start=5030
+  _globals['_RETRACTSTOPFACT']._serialized_end=5163
 # @@protoc_insertion_point(module_scope)

@@ -35,7 +35,7 @@ class _FulfilmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fulfi
     FULFILMENT_STATE_PARKED: _FulfilmentState.ValueType  # 2
     """It waits for a person."""
     FULFILMENT_STATE_FINISHED: _FulfilmentState.ValueType  # 3
-    """Nothing is left to do."""
+    """Nothing is left to do, until a claim or goods that come back give it something again."""
 
 class FulfilmentState(_FulfilmentState, metaclass=_FulfilmentStateEnumTypeWrapper):
     """Where the process of one order stands."""
@@ -47,7 +47,7 @@ FULFILMENT_STATE_RUNNING: FulfilmentState.ValueType  # 1
 FULFILMENT_STATE_PARKED: FulfilmentState.ValueType  # 2
 """It waits for a person."""
 FULFILMENT_STATE_FINISHED: FulfilmentState.ValueType  # 3
-"""Nothing is left to do."""
+"""Nothing is left to do, until a claim or goods that come back give it something again."""
 Global___FulfilmentState: _TypeAlias = FulfilmentState  # noqa: Y015
 
 class _WaveState:

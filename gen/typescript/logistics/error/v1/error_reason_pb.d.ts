@@ -567,6 +567,38 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_CHARGE_TOO_LATE = 84;
    */
   CHARGE_TOO_LATE = 84,
+
+  /**
+   * Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+   * Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_DISPOSITION_UNDER_WAY = 77;
+   */
+  DISPOSITION_UNDER_WAY = 77,
+
+  /**
+   * The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_DISPOSITION_NOT_FOUND = 78;
+   */
+  DISPOSITION_NOT_FOUND = 78,
+
+  /**
+   * The order has no such claim. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_CLAIM_NOT_FOUND = 79;
+   */
+  CLAIM_NOT_FOUND = 79,
+
+  /**
+   * No such carrier invoice. NOT_FOUND.
+   * Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
+   *
+   * @generated from enum value: ERROR_REASON_PAYABLE_NOT_FOUND = 85;
+   */
+  PAYABLE_NOT_FOUND = 85,
 }
 
 /**

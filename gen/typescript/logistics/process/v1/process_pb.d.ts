@@ -238,7 +238,7 @@ export enum FulfilmentState {
   PARKED = 2,
 
   /**
-   * Nothing is left to do.
+   * Nothing is left to do, until a claim or goods that come back give it something again.
    *
    * @generated from enum value: FULFILMENT_STATE_FINISHED = 3;
    */
