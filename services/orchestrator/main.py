@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
-
 from gladhand.bus.streams import StreamLimits, ensure_streams, standard_streams
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
@@ -18,7 +16,7 @@ from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import add_Orchestr
 from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
-from services.orchestrator.policies.book import built_in
+from services.orchestrator.policies.book import built_in, default_policy
 from services.orchestrator.policies.store import BUCKET, KeptPolicies
 from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.registration import REGISTRATION
@@ -71,9 +69,9 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
 
 def _policy(settings: OrchestratorSettings) -> ProcessPolicy:
     """Return the built-in policy: the same for every region, but for the delay of waves."""
-    delay = Duration()
-    delay.FromTimedelta(settings.wave_delay)
-    return ProcessPolicy(name="default", version=1, bill_accepted_after_rejection=True, wave_delay=delay)
+    policy = default_policy()
+    policy.wave_delay.FromTimedelta(settings.wave_delay)
+    return policy
 
 
 if __name__ == "__main__":

@@ -12,6 +12,11 @@ from services.orchestrator.policies.layering import concerns, effective, rank
 from services.orchestrator.policies.reading import DEFAULT, content_sha256
 
 
+def default_policy() -> ProcessPolicy:
+    """Return what holds where no file says otherwise; a field that it does not set means what the contract says."""
+    return ProcessPolicy(name=DEFAULT, version=1, bill_accepted_after_rejection=True)
+
+
 def built_in(policy: ProcessPolicy) -> PolicyLayer:
     """Return version 1 of the default layer, which needs no file: it sets what `policy` has set."""
     layer = PolicyLayer(

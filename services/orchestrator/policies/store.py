@@ -119,7 +119,7 @@ class KeptPolicies:
                     "apply again on top of it",
                     metadata={"policy_id": f"{wish.layer.name}@{current}"},
                 )
-            _check_alone(book, wish.layer)
+            check_alone(book, wish.layer)
             layer = self._signed(wish, current + 1)
             explored = await asyncio.to_thread(examine, book.with_layer(layer), layer)
             if check_only:
@@ -177,7 +177,8 @@ class KeptPolicies:
         return self._layers[key]
 
 
-def _check_alone(book: PolicyBook, layer: PolicyLayer) -> None:
+def check_alone(book: PolicyBook, layer: PolicyLayer) -> None:
+    """Look that no other layer is for the same orders. Raises PolicyInvalid."""
     for other in book.in_force():
         if other.name != layer.name and other.target == layer.target:
             raise PolicyInvalid(

@@ -105,6 +105,7 @@ def _shown(book: PolicyBook, layer: PolicyLayer) -> PolicyLayer:
     shown.CopyFrom(layer)
     current = book.version(layer.name, 0)
     shown.in_force = current is not None and current.version == layer.version
+    shown.settings.extend(origins([layer]))
     return shown
 
 

@@ -28,7 +28,7 @@ from logistics.process.v1 import process_pb2 as logistics_dot_process_dot_v1_dot
 from logistics.type.v1 import provenance_pb2 as logistics_dot_type_dot_v1_dot_provenance__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'logistics/process/v1/policy_layer.proto\x12\x14logistics.process.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"logistics/process/v1/process.proto\x1a\"logistics/type/v1/provenance.proto\"\xa0\x02\n\x0cPolicyTarget\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32%.logistics.process.v1.PolicyLayerKindR\x04kind\x12\x32\n\x06region\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^([a-z0-9]{2,16})?$R\x06region\x12H\n\x0c\x65rp_instance\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,62})?$R\x0b\x65rpInstance\x12(\n\x0b\x63ost_center\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\ncostCenter\x12-\n\rcustomer_code\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x0c\x63ustomerCode\"\x8f\x04\n\x0bPolicyLayer\x12\x35\n\x04name\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,39}$R\x04name\x12!\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01R\x07version\x12\x42\n\x06target\x18\x03 \x01(\x0b\x32\".logistics.process.v1.PolicyTargetB\x06\xbaH\x03\xc8\x01\x01R\x06target\x12;\n\x06values\x18\x04 \x01(\x0b\x32#.logistics.process.v1.ProcessPolicyR\x06values\x12\x1d\n\x04sets\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x04sets\x12%\n\x08\x64ocument\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x08\x64ocument\x12.\n\x0e\x63ontent_sha256\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@R\rcontentSha256\x12\x37\n\napplied_by\x18\x08 \x01(\x0b\x32\x18.logistics.type.v1.ActorR\tappliedBy\x12\x39\n\napply_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tapplyTime\x12 \n\x06reason\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12\x19\n\x08in_force\x18\x0b \x01(\x08R\x07inForce\"r\n\rPolicyInForce\x12\x35\n\x04name\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,39}$R\x04name\x12*\n\x08versions\x18\x02 \x03(\x05\x42\x0e\xbaH\x0b\x92\x01\x08\x08\x01\"\x04\x1a\x02(\x01R\x08versions\"Y\n\x0fPoliciesInForce\x12\x46\n\x06layers\x18\x01 \x03(\x0b\x32#.logistics.process.v1.PolicyInForceB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07R\x06layers\"N\n\x0cPolicyOrigin\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x14\n\x05layer\x18\x03 \x01(\tR\x05layer*\xb6\x01\n\x0fPolicyLayerKind\x12!\n\x1dPOLICY_LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19POLICY_LAYER_KIND_DEFAULT\x10\x01\x12\x1c\n\x18POLICY_LAYER_KIND_REGION\x10\x02\x12#\n\x1fPOLICY_LAYER_KIND_BUSINESS_UNIT\x10\x03\x12\x1e\n\x1aPOLICY_LAYER_KIND_CUSTOMER\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'logistics/process/v1/policy_layer.proto\x12\x14logistics.process.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"logistics/process/v1/process.proto\x1a\"logistics/type/v1/provenance.proto\"\xa0\x02\n\x0cPolicyTarget\x12\x39\n\x04kind\x18\x01 \x01(\x0e\x32%.logistics.process.v1.PolicyLayerKindR\x04kind\x12\x32\n\x06region\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^([a-z0-9]{2,16})?$R\x06region\x12H\n\x0c\x65rp_instance\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,62})?$R\x0b\x65rpInstance\x12(\n\x0b\x63ost_center\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64R\ncostCenter\x12-\n\rcustomer_code\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\x0c\x63ustomerCode\"\xcf\x04\n\x0bPolicyLayer\x12\x35\n\x04name\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,39}$R\x04name\x12!\n\x07version\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01R\x07version\x12\x42\n\x06target\x18\x03 \x01(\x0b\x32\".logistics.process.v1.PolicyTargetB\x06\xbaH\x03\xc8\x01\x01R\x06target\x12;\n\x06values\x18\x04 \x01(\x0b\x32#.logistics.process.v1.ProcessPolicyR\x06values\x12\x1d\n\x04sets\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x04sets\x12%\n\x08\x64ocument\x18\x06 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x08\x64ocument\x12.\n\x0e\x63ontent_sha256\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@R\rcontentSha256\x12\x37\n\napplied_by\x18\x08 \x01(\x0b\x32\x18.logistics.type.v1.ActorR\tappliedBy\x12\x39\n\napply_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tapplyTime\x12 \n\x06reason\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12\x19\n\x08in_force\x18\x0b \x01(\x08R\x07inForce\x12>\n\x08settings\x18\x0c \x03(\x0b\x32\".logistics.process.v1.PolicyOriginR\x08settings\"r\n\rPolicyInForce\x12\x35\n\x04name\x18\x01 \x01(\tB!\xbaH\x1er\x1c\x32\x1a^[a-z0-9][a-z0-9_-]{0,39}$R\x04name\x12*\n\x08versions\x18\x02 \x03(\x05\x42\x0e\xbaH\x0b\x92\x01\x08\x08\x01\"\x04\x1a\x02(\x01R\x08versions\"Y\n\x0fPoliciesInForce\x12\x46\n\x06layers\x18\x01 \x03(\x0b\x32#.logistics.process.v1.PolicyInForceB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07R\x06layers\"N\n\x0cPolicyOrigin\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x14\n\x05layer\x18\x03 \x01(\tR\x05layer*\xb6\x01\n\x0fPolicyLayerKind\x12!\n\x1dPOLICY_LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19POLICY_LAYER_KIND_DEFAULT\x10\x01\x12\x1c\n\x18POLICY_LAYER_KIND_REGION\x10\x02\x12#\n\x1fPOLICY_LAYER_KIND_BUSINESS_UNIT\x10\x03\x12\x1e\n\x1aPOLICY_LAYER_KIND_CUSTOMER\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,16 +63,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYINFORCE'].fields_by_name['versions']._serialized_options = b'\272H\013\222\001\010\010\001\"\004\032\002(\001'
   _globals['_POLICIESINFORCE'].fields_by_name['layers']._loaded_options = None
   _globals['_POLICIESINFORCE'].fields_by_name['layers']._serialized_options = b'\272H\006\222\001\003\020\350\007'
-  _globals['_POLICYLAYERKIND']._serialized_start=1308
-  _globals['_POLICYLAYERKIND']._serialized_end=1490
+  _globals['_POLICYLAYERKIND']._serialized_start=1372
+  _globals['_POLICYLAYERKIND']._serialized_end=1554
   _globals['_POLICYTARGET']._serialized_start=200
   _globals['_POLICYTARGET']._serialized_end=488
   _globals['_POLICYLAYER']._serialized_start=491
-  _globals['_POLICYLAYER']._serialized_end=1018
-  _globals['_POLICYINFORCE']._serialized_start=1020
-  _globals['_POLICYINFORCE']._serialized_end=1134
-  _globals['_POLICIESINFORCE']._serialized_start=1136
-  _globals['_POLICIESINFORCE']._serialized_end=1225
-  _globals['_POLICYORIGIN']._serialized_start=1227
-  _globals['_POLICYORIGIN']._serialized_end=1305
+  _globals['_POLICYLAYER']._serialized_end=1082
+  _globals['_POLICYINFORCE']._serialized_start=1084
+  _globals['_POLICYINFORCE']._serialized_end=1198
+  _globals['_POLICIESINFORCE']._serialized_start=1200
+  _globals['_POLICIESINFORCE']._serialized_end=1289
+  _globals['_POLICYORIGIN']._serialized_start=1291
+  _globals['_POLICYORIGIN']._serialized_end=1369
 # @@protoc_insertion_point(module_scope)

@@ -109,6 +109,7 @@ class PolicyLayer(_message.Message):
     APPLY_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     IN_FORCE_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example `us`. Always set."""
     version: _builtins.int
@@ -141,6 +142,10 @@ class PolicyLayer(_message.Message):
     def apply_time(self) -> _timestamp_pb2.Timestamp:
         """When. Unset for the built-in default."""
 
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyOrigin]:
+        """Each value that it sets, by path, spelled as a file would. Set in answers only."""
+
     def __init__(
         self,
         *,
@@ -155,10 +160,11 @@ class PolicyLayer(_message.Message):
         apply_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
         in_force: _builtins.bool = ...,
+        settings: _abc.Iterable[Global___PolicyOrigin] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied_by", b"applied_by", "apply_time", b"apply_time", "target", b"target", "values", b"values"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_by", b"applied_by", "apply_time", b"apply_time", "content_sha256", b"content_sha256", "document", b"document", "in_force", b"in_force", "name", b"name", "reason", b"reason", "sets", b"sets", "target", b"target", "values", b"values", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_by", b"applied_by", "apply_time", b"apply_time", "content_sha256", b"content_sha256", "document", b"document", "in_force", b"in_force", "name", b"name", "reason", b"reason", "sets", b"sets", "settings", b"settings", "target", b"target", "values", b"values", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

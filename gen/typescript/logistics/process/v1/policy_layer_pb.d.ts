@@ -145,6 +145,13 @@ export declare type PolicyLayer = Message<"logistics.process.v1.PolicyLayer"> & 
    * @generated from field: bool in_force = 11;
    */
   inForce: boolean;
+
+  /**
+   * Each value that it sets, by path, spelled as a file would. Set in answers only.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyOrigin settings = 12;
+   */
+  settings: PolicyOrigin[];
 };
 
 /**
