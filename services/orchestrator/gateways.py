@@ -31,12 +31,20 @@ from logistics.dispatch.v1 import (
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
+    CancelSaleRequest,
+    CancelSaleResponse,
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
+    PostCreditMemoRequest,
+    PostCreditMemoResponse,
     PostDeliveryRequest,
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
+    ReceiveReturnRequest,
+    ReceiveReturnResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
@@ -60,6 +68,22 @@ class ErpGateway(Protocol):
 
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
+        ...
+
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        """Give free what the ERP still means to ship."""
+        ...
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        """Receive goods that came back, once."""
+        ...
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        """Post the credit memo, once."""
+        ...
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
         ...
 
 
@@ -128,6 +152,22 @@ class GrpcErpGateway:
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
         return await call(self._stub.PostInvoice(request))
+
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        """Give free what the ERP still means to ship."""
+        return await call(self._stub.CancelSale(request))
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        """Receive goods that came back, once."""
+        return await call(self._stub.ReceiveReturn(request))
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        """Post the credit memo, once."""
+        return await call(self._stub.PostCreditMemo(request))
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
+        return await call(self._stub.PostPayable(request))
 
 
 class GrpcFleetGateway:

@@ -19,7 +19,8 @@ REGISTRATION = Service(
         ColdChainFinding: ("*",),
     },
     calls=(
-        *(f"{_ERP}/{method}" for method in ("ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder")),
+        *(f"{_ERP}/{method}" for method in ("CancelSale", "ConfirmDispatch", "PostCreditMemo", "PostDelivery")),
+        *(f"{_ERP}/{method}" for method in ("PostInvoice", "PostPayable", "ReceiveReturn", "ValidateOrder")),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),
         *(
             f"{_FLEET}/{method}"

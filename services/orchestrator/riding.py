@@ -1,4 +1,8 @@
-"""Which orders and lines ride on a load, and where they leave it (pure)."""
+"""Which orders and lines ride on a load, and where they leave it (pure).
+
+Stops that carry out a decision about goods (`disposition_id`) are not part of an order's first way and are left out
+here; `disposition_stops` names them.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from services.orchestrator.deciders.load.road import epoch_at
 
 def orders_on(load: Load) -> list[str]:
     """Return the orders that ride on a load, each once, in driving order."""
-    return list(dict.fromkeys(task.order_id for stop in load.stops for task in stop.tasks))
+    return list(dict.fromkeys(task.order_id for stop in first_way(load) for task in stop.tasks))
 
 
 def lines_on(load: Load, order_id: str) -> list[str]:
     """Return the lines of an order that a load delivers, each once."""
-    stops = [stop for stop in load.stops if stop.kind == StopKind.STOP_KIND_DELIVERY]
+    stops = [stop for stop in first_way(load) if stop.kind == StopKind.STOP_KIND_DELIVERY]
     return list(dict.fromkeys(task.line_id for stop in stops for task in stop.tasks if task.order_id == order_id))
 
 
@@ -23,9 +27,23 @@ def delivery_stops(load: Load, order_id: str) -> list[str]:
     """Return the stops at which a load delivers lines of an order."""
     return [
         stop.stop_id
-        for stop in load.stops
+        for stop in first_way(load)
         if stop.kind == StopKind.STOP_KIND_DELIVERY and any(task.order_id == order_id for task in stop.tasks)
     ]
+
+
+def first_way(load: Load) -> list[Stop]:
+    """Return the stops of a load that are part of the first way of orders."""
+    return [stop for stop in load.stops if not stop.disposition_id]
+
+
+def disposition_stops(load: Load) -> dict[str, Stop]:
+    """Return the delivery stop that carries out each decision about goods on a load, by disposition_id."""
+    return {
+        stop.disposition_id: stop
+        for stop in load.stops
+        if stop.disposition_id and stop.kind == StopKind.STOP_KIND_DELIVERY
+    }
 
 
 def stop_of(load: Load, stop_id: str) -> Stop | None:

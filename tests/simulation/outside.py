@@ -41,19 +41,27 @@ from logistics.dispatch.v1 import (
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
+    CancelSaleRequest,
+    CancelSaleResponse,
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
+    PostCreditMemoRequest,
+    PostCreditMemoResponse,
     PostDeliveryRequest,
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
+    ReceiveReturnRequest,
+    ReceiveReturnResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
 from logistics.fleet.v1 import Driver, HoursOfService
 from logistics.load.v1 import Load, LoadState, Stop, StopKind, StopState, StopTask
 from logistics.order.v1 import CheckResult, Order, ValidationCheck, ValidationKind
-from logistics.type.v1 import ExternalReference, ReferenceType
+from logistics.type.v1 import ExternalReference, Location, ReferenceType
 from tests.simulation.yard_book import YardBook
 
 T = TypeVar("T")
@@ -65,7 +73,7 @@ class Faults:
 
     def __init__(self, seed: int = 0, share: float = 0.0) -> None:
         self._random = random.Random(seed)
-        self._share = share
+        self.share = share
         self._planned: dict[str, deque[GladhandError]] = defaultdict(deque)
         self.injected: Counter[str] = Counter()
 
@@ -78,12 +86,12 @@ class Faults:
         if self._planned[method]:
             self.injected[f"{method} refused"] += 1
             raise self._planned[method].popleft()
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} down"] += 1
             raise Unavailable(f"{method}: nobody answers", reason="UNAVAILABLE")
         result = act()
         answer = await result if isinstance(result, Awaitable) else result
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} answer lost"] += 1
             raise Unavailable(f"{method}: the answer was lost", reason="UNAVAILABLE")
         return answer
@@ -104,6 +112,14 @@ class LedgerErp:
         """The ERP's invoice number by posting key."""
         self.postings: Counter[str] = Counter()
         """Invoices in the books, by order."""
+        self.cancelled: Counter[str] = Counter()
+        """Sales that were cancelled, by order: repeated calls count once."""
+        self.received: dict[str, ReceiveReturnRequest] = {}
+        """Goods receipts of returns, by posting key."""
+        self.credits: dict[str, PostCreditMemoRequest] = {}
+        """Credit memos in the books, by posting key."""
+        self.paid: dict[str, PostPayableRequest] = {}
+        """Carriers' invoices in the books, by posting key."""
 
     async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
         return await self.faults.call("validate_order", lambda: self._validate(request.order))
@@ -151,6 +167,62 @@ class LedgerErp:
 
         return await self.faults.call("post_invoice", act)
 
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        def act() -> CancelSaleResponse:
+            again = bool(self.cancelled[request.order_id])
+            self.cancelled[request.order_id] = 1
+            return CancelSaleResponse(already_cancelled=again)
+
+        return await self.faults.call("cancel_sale", act)
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        def act() -> ReceiveReturnResponse:
+            again = request.posting_key in self.received
+            self.received.setdefault(request.posting_key, request)
+            return ReceiveReturnResponse(lines=request.lines, already_received=again)
+
+        return await self.faults.call("receive_return", act)
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        def act() -> PostCreditMemoResponse:
+            again = request.posting_key in self.credits
+            self.credits.setdefault(request.posting_key, request)
+            position = list(self.credits).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"CRE-{position:04d}"
+            )
+            return PostCreditMemoResponse(erp_credit_memo=number, lines=request.lines, already_posted=again)
+
+        return await self.faults.call("post_credit_memo", act)
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        def act() -> PostPayableResponse:
+            again = request.posting_key in self.paid
+            self.paid.setdefault(request.posting_key, request)
+            position = list(self.paid).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"BILL-{position:04d}"
+            )
+            return PostPayableResponse(erp_document=number, already_posted=again)
+
+        return await self.faults.call("post_payable", act)
+
+    def credited(self, order_id: str) -> dict[str, int]:
+        """Return how many pieces of each line credit memos of an order take back."""
+        sums: Counter[str] = Counter()
+        for memo in self.credits.values():
+            if memo.order_id == order_id:
+                sums.update({line.order_line_id: int(line.quantity.value) for line in memo.lines})
+        return dict(sums)
+
+    def returned(self, order_id: str, *, to_stock: bool | None = None) -> dict[str, int]:
+        """Return how many pieces of each line came back; `to_stock` asks only for those that the stock had lost."""
+        sums: Counter[str] = Counter()
+        for receipt in self.received.values():
+            if receipt.order_id == order_id and to_stock in {None, not receipt.never_shipped}:
+                sums.update({line.line_id: int(line.quantity.value) for line in receipt.lines})
+        return dict(sums)
+
 
 class YardFleet:
     """A fleet with one vehicle for each load: every wave's orders of one warehouse ride together."""
@@ -170,6 +242,10 @@ class YardFleet:
         self.full = 0
         """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
+        self.silent: set[str] = set()
+        """Loads whose drivers answer no call back."""
+        self.pickup_within: timedelta | None = None
+        """How soon pickups were promised, from the plan on; None where nothing was."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -192,17 +268,20 @@ class YardFleet:
             state=StopState.STOP_STATE_PLANNED,
             tasks=[task for order in orders for task in _tasks(order)],
         )
+        if self.pickup_within is not None:
+            pickup.window.hard = True
+            pickup.window.end_time.FromDatetime(self._clock.now() + self.pickup_within)
         deliveries = [
             Stop(
-                stop_id=ids.derive(load_id, order.order_id),
+                stop_id=ids.derive(load_id, order.order_id, name),
                 sequence=position,
                 kind=StopKind.STOP_KIND_DELIVERY,
-                location=order.ship_to,
+                location=location,
                 state=StopState.STOP_STATE_PLANNED,
                 pod_required=True,
-                tasks=_tasks(order),
+                tasks=tasks,
             )
-            for position, order in enumerate(orders, 2)
+            for position, (order, name, location, tasks) in enumerate(_drops(orders), 2)
         ]
         load = Load(
             load_id=load_id,
@@ -249,6 +328,8 @@ class YardFleet:
         return await self.faults.call("complete_load", act)
 
     async def cancel_load(self, request: CancelLoadRequest) -> CancelLoadResponse:
+        if request.load_id in self.silent:
+            raise Unavailable("the driver does not answer", reason="FLEET_UNAVAILABLE")
         self.live.discard(request.load_id)
         self.book.end(request.load_id, LoadState.LOAD_STATE_CANCELLED)
         return CancelLoadResponse()
@@ -287,3 +368,16 @@ def _tasks(order: Order) -> list[StopTask]:
         StopTask(order_id=order.order_id, line_id=line.line_id, expected=line.quantities.ordered, sku=line.sku)
         for line in order.lines
     ]
+
+
+def _drops(orders: list[Order]) -> list[tuple[Order, str, Location, list[StopTask]]]:
+    """Return where each order is set down, with its tasks there; the order's own place has no name."""
+    drops = []
+    for order in orders:
+        places: dict[str, tuple[Location, list[StopTask]]] = {}
+        for line, task in zip(order.lines, _tasks(order), strict=True):
+            own = line.HasField("ship_to")
+            place = places.setdefault(line.ship_to.name if own else "", (line.ship_to if own else order.ship_to, []))
+            place[1].append(task)
+        drops += [(order, name, location, tasks) for name, (location, tasks) in places.items()]
+    return drops

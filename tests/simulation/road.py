@@ -64,7 +64,7 @@ class Trip:
     async def wish(self, wish: Message, name: str = "") -> None:
         cause = Cause(request_id=ids.derive(self.load_id, "person", wish.DESCRIPTOR.name, name), region=REGION)
         await self.world.orchestrator.desk.journal.load(self.load_id, wish, cause)
-        await self.world._quiet()
+        await self.world.quiet()
 
     async def tell(
         self,
@@ -94,7 +94,7 @@ class Trip:
             seen.SerializeToString(),
             message_id=seen.delivery_event_id,
         )
-        await self.world._quiet()
+        await self.world.quiet()
 
     async def serve(self, position: int, *, epoch: int = 1, vehicle: str = "truck-1") -> None:
         """Let a vehicle arrive at a delivery, hand in the proof, and leave."""

@@ -69,7 +69,9 @@ async def test_a_vehicle_that_leaves_without_a_proof_is_told_of_until_the_proof_
     async with World.opened(tmp_path) as world:
         order_id = await world.submit(an_order("SO-1"))
         world.silent.add(order_id)
-        await world.run_for(timedelta(hours=1), [order_id])
+        await world.run_for(timedelta(hours=3), [order_id])
+        assert not await world.open_exception(order_id)
+        await world.run_for(timedelta(hours=2), [order_id])
         assert (await world.order(order_id)).state == OrderState.ORDER_STATE_IN_EXECUTION
         assert await eventually(lambda: world.open_exception(order_id), what="an open exception")
         await world.prove_late(order_id)

@@ -133,7 +133,7 @@ async def test_what_the_old_vehicle_delivered_is_known_late_and_ends_its_stop(tr
     await trip.tell(_ARRIVED, await trip.stop(1), ago=44)
     assert not (await trip.stop(1)).HasField("arrival")
     await trip.world._prove(await trip.load(), await trip.stop(1), ago=timedelta(minutes=40))
-    await trip.world._quiet()
+    await trip.world.quiet()
     served = await trip.stop(1)
     assert (StopState.Name(served.state), served.served_epoch) == ("STOP_STATE_DEPARTED", 1)
     assert (await trip.state(), served.HasField("arrival")) == ("IN_TRANSIT", True)
@@ -154,7 +154,7 @@ async def test_the_answer_of_a_dispatch_may_be_lost_and_still_none_is_sent_twice
                 if await trip.state() == "DISPATCHED":
                     break
                 world.clock.advance(timedelta(seconds=20))
-                await world._quiet()
+                await world.quiet()
                 await world.orchestrator.watchdog.look()
             book = world.fleet.book
             assert (await trip.state(), book.most_live) == ("DISPATCHED", 1)
@@ -190,9 +190,9 @@ def clocks(world: World, *, shift: float, drive: float, ago: float = 1) -> Hours
 
 async def look(world: World) -> None:
     world.clock.advance(timedelta(minutes=1))
-    await world._quiet()
+    await world.quiet()
     await world.orchestrator.watchdog.look()
-    await world._quiet()
+    await world.quiet()
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ async def replan(trip: Trip) -> None:
     cause = Cause(request_id=ids.derive(trip.load_id, "replan", str(version)), region=REGION)
     wish = Wish(expected_plan_version=version, reason="road closed")
     await trip.world.orchestrator.desk.replanning.propose(trip.load_id, wish, cause)
-    await trip.world._quiet()
+    await trip.world.quiet()
 
 
 def deliveries(found: Load) -> list[str]:
@@ -294,7 +294,7 @@ async def test_a_plan_that_the_driver_does_not_answer_leaves_the_old_one_in_forc
     assert (await trip.load()).HasField("proposal")
     assert deliveries(await trip.load()) == deliveries(before)
     trip.world.clock.advance(timedelta(minutes=6))
-    await trip.world._quiet()
+    await trip.world.quiet()
     found = await trip.load()
     assert (found.HasField("proposal"), found.plan_version, deliveries(found)) == (False, 1, deliveries(before))
     with pytest.raises(Rejected, match="plan again"):

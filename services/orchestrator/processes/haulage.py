@@ -19,6 +19,7 @@ from logistics.dispatch.v1 import AssignLoadRequest, CancelLoadRequest, Complete
 from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import AssignLoad, CancelLoad, ConfirmLoadCancel, DispatchLoad, Load, LoadEvent
 from logistics.order.v1 import OrderState
+from services.orchestrator.blocking import blocks
 from services.orchestrator.deciders import load, order
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import FleetGateway
@@ -177,11 +178,14 @@ class HaulageDriver:
             log.info("load %s is unknown to the fleet: nothing to take back", found.load_id)
 
     async def _dispatch_blocked(self, found: Load) -> bool:
-        """Whether a hold of the load or of an order on it blocks dispatch, or an order is not wholly planned yet."""
+        """Whether a hold of the load or of an order on it blocks dispatch, or an order is not wholly planned yet.
+
+        A hold of the planning that came after it blocks dispatch as well: what may not be planned is not sent out.
+        """
         blocking = list((await self._journal.find(load.DECIDER, found.load_id)).state.holds.values())
         for order_id in found.order_ids:
             riding = (await self._journal.find(order.DECIDER, order_id)).state
             if riding.order is not None and riding.order.state == OrderState.ORDER_STATE_RELEASED:
                 return True
             blocking.extend(riding.holds.values())
-        return any(Gate.GATE_DISPATCH in gates for gates in blocking)
+        return any(blocks(gates, Gate.GATE_DISPATCH) for gates in blocking)

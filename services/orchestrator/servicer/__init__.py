@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from services.orchestrator.servicer.billing import BillingMethods
+from services.orchestrator.servicer.endings import EndingMethods
 from services.orchestrator.servicer.exceptions import ExceptionMethods
 from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
+from services.orchestrator.servicer.holds import HoldMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
+from services.orchestrator.servicer.payables import PayableMethods
+from services.orchestrator.servicer.policies import PolicyMethods
 from services.orchestrator.servicer.road import RoadMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
@@ -15,5 +20,8 @@ content, so that they need no record of their answers. All others would take ano
 repetition of the first, and answer as if it had been done."""
 
 
-class OrchestratorServicer(OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, RoadMethods):
+class OrchestratorServicer(
+    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
+    ExcursionMethods, PayableMethods, PolicyMethods, RoadMethods,
+):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

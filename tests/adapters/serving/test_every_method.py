@@ -72,7 +72,17 @@ BY_CERTIFICATE = {
         "ReassignLoad",
         "ReplanLoad",
     )
-    | named(ERP, "ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder"),
+    | named(
+        ERP,
+        "CancelSale",
+        "ConfirmDispatch",
+        "PostCreditMemo",
+        "PostDelivery",
+        "PostInvoice",
+        "PostPayable",
+        "ReceiveReturn",
+        "ValidateOrder",
+    ),
     "erp_gateway": named(ORCHESTRATOR, "CancelOrder", "ListOrders", "SubmitOrder"),
     "edge_gateway": named(ORCHESTRATOR, "RecordProofOfDelivery") | named(DISPATCH, "ResolveDevice"),
     "fleet_gateway": set[str](),
@@ -80,7 +90,16 @@ BY_CERTIFICATE = {
 BY_TOKEN = {
     "gladhand.internal": set(EVERY),
     "gladhand.customer": named(ORCHESTRATOR, "GetOrder", "ListOrders", "WatchOrders"),
-    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery")
+    "gladhand.partner": named(
+        ORCHESTRATOR,
+        "GetLoad",
+        "ListLoads",
+        "RecordProofOfDelivery",
+        "RecordCarrierInvoice",
+        "GetPayable",
+        "ListPayables",
+        "AnswerDispute",
+    )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }
 

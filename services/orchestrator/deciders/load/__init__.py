@@ -9,6 +9,8 @@ from google.protobuf.message import Message
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
 from services.orchestrator.deciders.load import (
+    appointing,
+    changing,
     completing,
     custody,
     ending,
@@ -18,6 +20,7 @@ from services.orchestrator.deciders.load import (
     planning,
     proposals,
     reassigning,
+    retracting,
 )
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
@@ -46,6 +49,9 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "confirm_cancel": ending.confirm_cancel,
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
+    "bring_back": changing.bring_back,
+    "change_cargo": changing.change_cargo,
+    "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
     "request_reassignment": reassigning.request,
     "reassign": reassigning.reassign,
@@ -56,6 +62,7 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "propose_plan": proposals.propose,
     "accept_plan": proposals.accept,
     "withdraw_plan": proposals.withdraw,
+    "retract_fact": retracting.retract,
 }
 
 

@@ -6,6 +6,7 @@ the load; it fills in the stop that its own vehicle served, and otherwise stays 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, cast
 
@@ -23,18 +24,27 @@ from logistics.load.v1 import (
     StopTime,
 )
 from logistics.type.v1 import Classifier
+from services.orchestrator.deciders.load.refolding import epoch_of, with_word
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD, better, derive
 from services.orchestrator.deciders.load.state import State
 
 _BEGUN = frozenset({StopState.STOP_STATE_EN_ROUTE, StopState.STOP_STATE_ARRIVED, StopState.STOP_STATE_SERVICING})
+_SERVED = frozenset({StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 _Time = Literal["arrival", "service_start", "departure"]
 _TIMES = frozenset({"arrival", "service_start", "departure"})
+_TOLD_BY = {
+    "approach": "stop_approached",
+    "arrival": "stop_arrived",
+    "service_start": "stop_service_began",
+    "departure": "stop_departed",
+}
+"""The event that tells a fact in time, by the name under which an assignment keeps it."""
 _SLOTS: tuple[Literal["arrival", "service_start"], ...] = ("arrival", "service_start")
 
 
 def moves(load: Load, event: LoadEvent) -> bool:
     """Return whether a fact is of the assignment in force, so that it tells where the load is."""
-    epoch = _epoch_of(event)
+    epoch = epoch_of(event)
     return not epoch or not load.assignments or epoch == load.assignments[-1].epoch
 
 
@@ -46,18 +56,39 @@ def stays(load: Load) -> LoadState.ValueType:
 
 def note(load: Load, stop: Stop, event: LoadEvent, derived: frozenset[str]) -> frozenset[str]:
     """Note who served a stop, and give it what that assignment's vehicle had told of it; return what is inferred."""
-    name, epoch = event.WhichOneof("body") or "", _epoch_of(event)
+    name, epoch = event.WhichOneof("body") or "", epoch_of(event)
     if name not in {"stop_completed", "stop_departed"} or not epoch:
         return derived
-    if stop.state not in {StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED}:
+    if stop.state not in _SERVED:
         return derived
-    if name == "stop_completed" or not stop.served_epoch:
-        stop.served_epoch = epoch
+    served = epoch if name == "stop_completed" or not stop.served_epoch else stop.served_epoch
+    derived = settle(load, stop, served, derived)
+    return derived - {f"{stop.stop_id}/departure"} if name == "stop_departed" else derived
+
+
+def settle(load: Load, stop: Stop, served: int, derived: frozenset[str]) -> frozenset[str]:
+    """Let a stop be served by an assignment, with what its vehicle had told; return what is inferred."""
+    stop.served_epoch = served if stop.state in _SERVED else 0
+    if not stop.served_epoch:
+        return derived
     derived = _reclaim(load, stop, derived)
     handed = load.custody and load.custody[-1].to_epoch > stop.served_epoch
     if handed and stop.state == StopState.STOP_STATE_COMPLETED:
         derived = _left(load, stop, derived)
-    return derived - {f"{stop.stop_id}/departure"} if name == "stop_departed" else derived
+    return derived
+
+
+def forget(load: Load, stop_id: str, evidence_ids: Iterable[str]) -> None:
+    """Take facts about a stop that were taken back from the assignments that kept them."""
+    gone = set(evidence_ids)
+    for assignment in load.assignments:
+        kept = [
+            EpochFact.FromString(fact.SerializeToString())
+            for fact in assignment.facts
+            if fact.stop_id != stop_id or fact.time.evidence_id not in gone
+        ]
+        del assignment.facts[:]
+        assignment.facts.extend(kept)
 
 
 def take_over(load: Load, assignment: Assignment) -> None:
@@ -136,7 +167,10 @@ def late(state: State, load: Load, event: LoadEvent) -> State:
     for assignment in load.assignments:
         if assignment.epoch == told.epoch:
             _keep(assignment, told.fact.stop_id, told.fact.name, told.fact.time)
-    return state
+    word = _word(event)
+    if word is None:
+        return state
+    return replace(state, heard=with_word(state.heard, f"{told.fact.stop_id}/{told.fact.name}", word))
 
 
 def hours_checked(state: State, load: Load, event: LoadEvent) -> State:
@@ -177,9 +211,16 @@ def withdrawn(state: State, load: Load, _event: LoadEvent) -> State:
     return state
 
 
-def _epoch_of(event: LoadEvent) -> int:
-    body = getattr(event, event.WhichOneof("body") or "", None)
-    return int(getattr(body, "epoch", 0))
+def _word(event: LoadEvent) -> LoadEvent | None:
+    """Return a late fact as the event that would have told it in time; None where it is none that stops keep."""
+    told = event.late_fact_recorded
+    if told.fact.name not in _TOLD_BY:
+        return None
+    word = LoadEvent(event_id=event.event_id, occur_time=event.occur_time)
+    body = getattr(word, _TOLD_BY[told.fact.name])
+    body.stop_id, body.epoch = told.fact.stop_id, told.epoch
+    body.time.CopyFrom(told.fact.time)
+    return word
 
 
 def _reclaim(load: Load, stop: Stop, derived: frozenset[str]) -> frozenset[str]:

@@ -100,7 +100,9 @@ def drop_order(state: State, command: LoadCommand) -> Message | None:
     load, wish = present(state), command.drop_order
     if load.state in _OVER:
         return None
-    touched = [stop for stop in load.stops if any(task.order_id == wish.order_id for task in stop.tasks)]
+    # Goods that travel back, or once more, stay: they are not part of what is dropped.
+    mine = [stop for stop in load.stops if not stop.disposition_id]
+    touched = [stop for stop in mine if any(task.order_id == wish.order_id for task in stop.tasks)]
     if any(stop.state in _TAKEN_UP for stop in touched):
         raise refused(
             ErrorReason.ERROR_REASON_CANCEL_NOT_POSSIBLE,
@@ -111,11 +113,11 @@ def drop_order(state: State, command: LoadCommand) -> Message | None:
         )
     if all(stop.state in ENDED for stop in touched):
         return None
-    if load.state not in _REPLANNABLE:
-        raise barred(load, "dropping an order", "withdraw the tender, or let the load go on first")
     left = [_without(stop, wish.order_id) for stop in load.stops]
     if all(stop.state in ENDED for stop in left):
         return given_up(load, wish.reason or f"order {wish.order_id} was the last on it")
+    if load.state not in _REPLANNABLE:
+        raise barred(load, "dropping an order", "withdraw the tender, or let the load go on first")
     event = LoadReplanned(plan_version=load.plan_version + 1, stops=left, reason=wish.reason)
     if load.HasField("figures"):
         event.figures.CopyFrom(load.figures)
@@ -253,7 +255,7 @@ def _without(stop: Stop, order_id: str) -> Stop:
     """Return a stop without an order's tasks; what has ended keeps its record."""
     left = Stop()
     left.CopyFrom(stop)
-    if stop.state in ENDED or all(task.order_id != order_id for task in stop.tasks):
+    if stop.state in ENDED or stop.disposition_id or all(task.order_id != order_id for task in stop.tasks):
         return left
     del left.tasks[:]
     left.tasks.extend(task for task in stop.tasks if task.order_id != order_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
-from logistics.load.v1 import Load, LoadState, StopState
+from logistics.load.v1 import Load, LoadEvent, LoadState, StopState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class State:
     """Every exception that ever interrupted the load, oldest first."""
     derived: frozenset[str] = frozenset()
     """Times that nobody told and a departure let us infer, as `<stop id>/arrival` or `<stop id>/completion`."""
+    heard: Mapping[str, tuple[LoadEvent, ...]] = field(default_factory=dict)
+    """Every word about a stop, counted or not, by `<stop id>/<name of the time>`, in the order in which it came."""
+    voided: frozenset[str] = frozenset()
+    """What was taken back or put right, come or still to come, as `<stop id>/<evidence id>`."""
     fact_event_ids: Mapping[str, str] = field(default_factory=dict)
     """The event behind each time at a stop, by `<stop id>/<name of the time>`."""
 

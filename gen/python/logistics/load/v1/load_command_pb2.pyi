@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
+from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -50,6 +51,9 @@ class LoadCommand(_message.Message):
     CONFIRM_CANCEL_FIELD_NUMBER: _builtins.int
     APPLY_HOLD_FIELD_NUMBER: _builtins.int
     LIFT_HOLD_FIELD_NUMBER: _builtins.int
+    BRING_BACK_FIELD_NUMBER: _builtins.int
+    CHANGE_CARGO_FIELD_NUMBER: _builtins.int
+    SET_APPOINTMENT_FIELD_NUMBER: _builtins.int
     ESTIMATE_ARRIVAL_FIELD_NUMBER: _builtins.int
     REQUEST_REASSIGNMENT_FIELD_NUMBER: _builtins.int
     REASSIGN_FIELD_NUMBER: _builtins.int
@@ -60,6 +64,7 @@ class LoadCommand(_message.Message):
     PROPOSE_PLAN_FIELD_NUMBER: _builtins.int
     ACCEPT_PLAN_FIELD_NUMBER: _builtins.int
     WITHDRAW_PLAN_FIELD_NUMBER: _builtins.int
+    RETRACT_FACT_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
     @_builtins.property
@@ -143,6 +148,18 @@ class LoadCommand(_message.Message):
         """Let a hold no longer block."""
 
     @_builtins.property
+    def bring_back(self) -> Global___BringBack:
+        """Let goods of an order travel back on the load that carries them."""
+
+    @_builtins.property
+    def change_cargo(self) -> Global___ChangeCargo:
+        """Carry a change of an order out that the load carries."""
+
+    @_builtins.property
+    def set_appointment(self) -> Global___SetAppointment:
+        """Record what a dock says about an appointment."""
+
+    @_builtins.property
     def estimate_arrival(self) -> Global___EstimateArrival:
         """Record a new estimate of the arrival at a stop."""
 
@@ -182,6 +199,10 @@ class LoadCommand(_message.Message):
     def withdraw_plan(self) -> Global___WithdrawPlan:
         """Record that a proposed plan came to nothing."""
 
+    @_builtins.property
+    def retract_fact(self) -> Global___RetractStopFact:
+        """Take a fact about a stop back."""
+
     def __init__(
         self,
         *,
@@ -206,6 +227,9 @@ class LoadCommand(_message.Message):
         confirm_cancel: Global___ConfirmLoadCancel | None = ...,
         apply_hold: Global___ApplyLoadHold | None = ...,
         lift_hold: Global___LiftLoadHold | None = ...,
+        bring_back: Global___BringBack | None = ...,
+        change_cargo: Global___ChangeCargo | None = ...,
+        set_appointment: Global___SetAppointment | None = ...,
         estimate_arrival: Global___EstimateArrival | None = ...,
         request_reassignment: Global___RequestReassignment | None = ...,
         reassign: Global___ReassignLoad | None = ...,
@@ -216,12 +240,13 @@ class LoadCommand(_message.Message):
         propose_plan: Global___ProposePlan | None = ...,
         accept_plan: Global___AcceptPlan | None = ...,
         withdraw_plan: Global___WithdrawPlan | None = ...,
+        retract_fact: Global___RetractStopFact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "cancel", b"cancel", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "skip_stop", b"skip_stop", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "estimate_arrival", "request_reassignment", "reassign", "fail_reassignment", "hand_over", "check_hours", "override_hours", "propose_plan", "accept_plan", "withdraw_plan"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment", "estimate_arrival", "request_reassignment", "reassign", "fail_reassignment", "hand_over", "check_hours", "override_hours", "propose_plan", "accept_plan", "withdraw_plan", "retract_fact"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -763,6 +788,126 @@ class LiftLoadHold(_message.Message):
 Global___LiftLoadHold: _TypeAlias = LiftLoadHold  # noqa: Y015
 
 @_typing.final
+class BringBack(_message.Message):
+    """Let goods of an order travel back on the load that carries them: a stop at the end of its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    DROPS_DELIVERIES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    disposition_id: _builtins.str
+    """The decision that the stop carries out."""
+    stop_id: _builtins.str
+    """The new stop. UUID."""
+    drops_deliveries: _builtins.bool
+    """Whether what the load was still to deliver of the order is taken out of the plan."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where the goods go. Always set."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What travels back."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        disposition_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        drops_deliveries: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["location", b"location"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "drops_deliveries", b"drops_deliveries", "location", b"location", "order_id", b"order_id", "reason", b"reason", "stop_id", b"stop_id", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BringBack: _TypeAlias = BringBack  # noqa: Y015
+
+@_typing.final
+class ChangeCargo(_message.Message):
+    """Carry a change of an order out that the load carries. Stops whose work is done stay as they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    instructions: _builtins.str
+    """Words for the driver. Unset means as before."""
+    revision: _builtins.int
+    """The revision of the order that brings the change."""
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What is wanted of each line now; lines that are not named stay."""
+
+    @_builtins.property
+    def window(self) -> _time_pb2.TimeWindow:
+        """When the goods are wanted now. Unset means as before."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        window: _time_pb2.TimeWindow | None = ...,
+        instructions: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instructions", b"instructions", "order_id", b"order_id", "revision", b"revision", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeCargo: _TypeAlias = ChangeCargo  # noqa: Y015
+
+@_typing.final
+class SetAppointment(_message.Message):
+    """Record what a dock says about an appointment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def appointment(self) -> _load_pb2.Appointment:
+        """The appointment as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        appointment: _load_pb2.Appointment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAppointment: _TypeAlias = SetAppointment  # noqa: Y015
+
+@_typing.final
 class EstimateArrival(_message.Message):
     """Record a new estimate of the arrival at a stop."""
 
@@ -1071,3 +1216,37 @@ class WithdrawPlan(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawPlan: _TypeAlias = WithdrawPlan  # noqa: Y015
+
+@_typing.final
+class RetractStopFact(_message.Message):
+    """Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+    facts that remain make of it. Refused where that would undo the end of the load.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events or observations that no longer count, as `StopTime.evidence_id` names them."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_ids", b"evidence_ids", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractStopFact: _TypeAlias = RetractStopFact  # noqa: Y015

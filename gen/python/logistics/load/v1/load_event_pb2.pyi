@@ -89,6 +89,9 @@ class LoadEvent(_message.Message):
     HOURS_OVERRIDDEN_FIELD_NUMBER: _builtins.int
     PLAN_PROPOSED_FIELD_NUMBER: _builtins.int
     PLAN_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_SET_FIELD_NUMBER: _builtins.int
+    STOP_FACT_NOTED_FIELD_NUMBER: _builtins.int
+    STOP_FACT_RETRACTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Identifies this event; also the JetStream `Nats-Msg-Id` and the CloudEvents id. UUIDv5 of request and position."""
     load_id: _builtins.str
@@ -287,6 +290,18 @@ class LoadEvent(_message.Message):
     def plan_withdrawn(self) -> Global___LoadPlanWithdrawn:
         """A proposed plan came to nothing; the old one stays in force."""
 
+    @_builtins.property
+    def appointment_set(self) -> Global___StopAppointmentSet:
+        """An appointment was asked for, agreed, changed or missed."""
+
+    @_builtins.property
+    def stop_fact_noted(self) -> Global___StopFactNoted:
+        """Another word about a stop was kept that does not count now."""
+
+    @_builtins.property
+    def stop_fact_retracted(self) -> Global___StopFactRetracted:
+        """A fact about a stop was taken back."""
+
     def __init__(
         self,
         *,
@@ -345,12 +360,15 @@ class LoadEvent(_message.Message):
         hours_overridden: Global___LoadHoursOverridden | None = ...,
         plan_proposed: Global___LoadPlanProposed | None = ...,
         plan_withdrawn: Global___LoadPlanWithdrawn | None = ...,
+        appointment_set: Global___StopAppointmentSet | None = ...,
+        stop_fact_noted: Global___StopFactNoted | None = ...,
+        stop_fact_retracted: Global___StopFactRetracted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "reassignment_requested", "redispatched", "late_fact_recorded", "hours_checked", "hours_overridden", "plan_proposed", "plan_withdrawn"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "reassignment_requested", "redispatched", "late_fact_recorded", "hours_checked", "hours_overridden", "plan_proposed", "plan_withdrawn", "appointment_set", "stop_fact_noted", "stop_fact_retracted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1443,3 +1461,113 @@ class LoadPlanWithdrawn(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadPlanWithdrawn: _TypeAlias = LoadPlanWithdrawn  # noqa: Y015
+
+@_typing.final
+class StopAppointmentSet(_message.Message):
+    """An appointment was asked for, agreed, changed or missed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def appointment(self) -> _load_pb2.Appointment:
+        """The appointment as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        appointment: _load_pb2.Appointment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopAppointmentSet: _TypeAlias = StopAppointmentSet  # noqa: Y015
+
+@_typing.final
+class StopFactNoted(_message.Message):
+    """Another word about a stop was kept that does not count now: a better one is known. It counts once that is taken back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    ARRIVED_FIELD_NUMBER: _builtins.int
+    SERVICE_BEGAN_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    DEPARTED_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def arrived(self) -> Global___StopArrived:
+        """An arrival."""
+
+    @_builtins.property
+    def service_began(self) -> Global___StopServiceBegan:
+        """The begin of loading or unloading."""
+
+    @_builtins.property
+    def completed(self) -> Global___StopCompleted:
+        """The work at the stop."""
+
+    @_builtins.property
+    def departed(self) -> Global___StopDeparted:
+        """A departure."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        arrived: Global___StopArrived | None = ...,
+        service_began: Global___StopServiceBegan | None = ...,
+        completed: Global___StopCompleted | None = ...,
+        departed: Global___StopDeparted | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrived", b"arrived", "completed", b"completed", "departed", b"departed", "fact", b"fact", "service_began", b"service_began"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived", b"arrived", "completed", b"completed", "departed", b"departed", "fact", b"fact", "service_began", b"service_began", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["arrived", "service_began", "completed", "departed"]  # noqa: Y015
+    _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
+
+Global___StopFactNoted: _TypeAlias = StopFactNoted  # noqa: Y015
+
+@_typing.final
+class StopFactRetracted(_message.Message):
+    """A fact about a stop was taken back. The stop, and the load with it, are what the facts that remain make of them, by
+    source and time of occurrence.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The events or observations that no longer count."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_ids", b"evidence_ids", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopFactRetracted: _TypeAlias = StopFactRetracted  # noqa: Y015

@@ -235,6 +235,42 @@ STOP_OUTCOME_CANCELLED: StopOutcome.ValueType  # 6
 """Taken out of the plan."""
 Global___StopOutcome: _TypeAlias = StopOutcome  # noqa: Y015
 
+class _AppointmentState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AppointmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AppointmentState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPOINTMENT_STATE_UNSPECIFIED: _AppointmentState.ValueType  # 0
+    """None was asked for."""
+    APPOINTMENT_STATE_REQUESTED: _AppointmentState.ValueType  # 1
+    """Asked for; the dock has not answered."""
+    APPOINTMENT_STATE_CONFIRMED: _AppointmentState.ValueType  # 2
+    """The dock has agreed. A plan may not move it."""
+    APPOINTMENT_STATE_CHANGED: _AppointmentState.ValueType  # 3
+    """The dock wants another time than the one that was agreed."""
+    APPOINTMENT_STATE_MISSED: _AppointmentState.ValueType  # 4
+    """The vehicle came after it."""
+    APPOINTMENT_STATE_CANCELLED: _AppointmentState.ValueType  # 5
+    """The dock has refused, or it is no longer needed."""
+
+class AppointmentState(_AppointmentState, metaclass=_AppointmentStateEnumTypeWrapper):
+    """Where an appointment at a dock stands (X12 AT7-03 AA, AB, X9, XA)."""
+
+APPOINTMENT_STATE_UNSPECIFIED: AppointmentState.ValueType  # 0
+"""None was asked for."""
+APPOINTMENT_STATE_REQUESTED: AppointmentState.ValueType  # 1
+"""Asked for; the dock has not answered."""
+APPOINTMENT_STATE_CONFIRMED: AppointmentState.ValueType  # 2
+"""The dock has agreed. A plan may not move it."""
+APPOINTMENT_STATE_CHANGED: AppointmentState.ValueType  # 3
+"""The dock wants another time than the one that was agreed."""
+APPOINTMENT_STATE_MISSED: AppointmentState.ValueType  # 4
+"""The vehicle came after it."""
+APPOINTMENT_STATE_CANCELLED: AppointmentState.ValueType  # 5
+"""The dock has refused, or it is no longer needed."""
+Global___AppointmentState: _TypeAlias = AppointmentState  # noqa: Y015
+
 class _HoursVerdict:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -338,6 +374,7 @@ class StopTask(_message.Message):
     SKU_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order. Always set."""
@@ -345,6 +382,8 @@ class StopTask(_message.Message):
     """The line of the order. Always set."""
     sku: _builtins.str
     """The seller's product code, for people and planners. Unset means look at the order."""
+    reason: _builtins.str
+    """Why the consignee refused some of it, a canonical reason such as DAMAGED. Unset where nothing was refused."""
     @_builtins.property
     def expected(self) -> _quantity_pb2.Quantity:
         """What is to be loaded or unloaded, in the line's unit. Always set."""
@@ -385,15 +424,52 @@ class StopTask(_message.Message):
         sku: _builtins.str = ...,
         weight: _quantity_pb2.Quantity | None = ...,
         volume: _quantity_pb2.Quantity | None = ...,
+        reason: _builtins.str = ...,
         profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "profile", b"profile", "rejected", b"rejected", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "profile", b"profile", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "actual", b"actual", "expected", b"expected", "line_id", b"line_id", "order_id", b"order_id", "profile", b"profile", "reason", b"reason", "rejected", b"rejected", "sku", b"sku", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StopTask: _TypeAlias = StopTask  # noqa: Y015
+
+@_typing.final
+class Appointment(_message.Message):
+    """What was agreed with a dock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    TOLD_BY_FIELD_NUMBER: _builtins.int
+    state: Global___AppointmentState.ValueType
+    """Where it stands."""
+    number: _builtins.str
+    """The dock's own number of it. Unset means that it has none."""
+    told_by: _builtins.str
+    """Who said so, for people. Unset means that it is not known."""
+    @_builtins.property
+    def window(self) -> _time_pb2.TimeWindow:
+        """When. Always set unless cancelled."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___AppointmentState.ValueType = ...,
+        number: _builtins.str = ...,
+        window: _time_pb2.TimeWindow | None = ...,
+        told_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "state", b"state", "told_by", b"told_by", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Appointment: _TypeAlias = Appointment  # noqa: Y015
 
 @_typing.final
 class StopTime(_message.Message):
@@ -405,12 +481,15 @@ class StopTime(_message.Message):
     CLASSIFIER_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     EVIDENCE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTS_EVIDENCE_ID_FIELD_NUMBER: _builtins.int
     classifier: _time_pb2.Classifier.ValueType
     """Planned, estimated, actual or inferred."""
     source: _builtins.str
     """Where it came from: `driver_scan`, `edi`, `geofence`, `pod` or `inferred`, in falling rank. Unset on plans."""
     evidence_id: _builtins.str
     """The event or observation that tells it. Unset on plans."""
+    corrects_evidence_id: _builtins.str
+    """The event or observation that this one puts right: that one no longer counts, whichever came first. Unset means none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The time. Always set."""
@@ -422,10 +501,11 @@ class StopTime(_message.Message):
         classifier: _time_pb2.Classifier.ValueType = ...,
         source: _builtins.str = ...,
         evidence_id: _builtins.str = ...,
+        corrects_evidence_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier", "evidence_id", b"evidence_id", "source", b"source", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classifier", b"classifier", "corrects_evidence_id", b"corrects_evidence_id", "evidence_id", b"evidence_id", "source", b"source", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,6 +539,9 @@ class Stop(_message.Message):
     INSTRUCTIONS_FIELD_NUMBER: _builtins.int
     SERVICE_DURATION_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    RETURNS_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
     ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     SERVED_EPOCH_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
@@ -479,6 +562,10 @@ class Stop(_message.Message):
     """Whether a proof must be given here."""
     instructions: _builtins.str
     """Words for the driver, with names and door codes as it happens. Unset means none."""
+    disposition_id: _builtins.str
+    """The decision about goods that it carries out: nothing of the order's first way happens here. Unset on all other stops."""
+    returns: _builtins.bool
+    """Whether goods come back by it: what is set down here is returned, not delivered, and what is loaded here is fetched from who refused it."""
     served_epoch: _builtins.int
     """The assignment whose vehicle did the work here. Zero until somebody did. Set by the orchestrator."""
     @_builtins.property
@@ -534,6 +621,10 @@ class Stop(_message.Message):
         """Names that other systems gave to the stop."""
 
     @_builtins.property
+    def appointment(self) -> Global___Appointment:
+        """What was agreed with the dock. Unset means that none was asked for."""
+
+    @_builtins.property
     def estimate_time(self) -> _timestamp_pb2.Timestamp:
         """When `estimated_arrival_time` was estimated. Unset means not told."""
 
@@ -562,12 +653,15 @@ class Stop(_message.Message):
         instructions: _builtins.str = ...,
         service_duration: _duration_pb2.Duration | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        disposition_id: _builtins.str = ...,
+        returns: _builtins.bool = ...,
+        appointment: Global___Appointment | None = ...,
         estimate_time: _timestamp_pb2.Timestamp | None = ...,
         served_epoch: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "sequence", b"sequence", "served_epoch", b"served_epoch", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "served_epoch", b"served_epoch", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

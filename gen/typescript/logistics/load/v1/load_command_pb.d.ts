@@ -5,9 +5,10 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Assignment, HoursCheck, Load, PlanFigures, PlanProposal, Reassignment, Stop, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, HoursCheck, Load, PlanFigures, PlanProposal, Reassignment, Stop, StopTask, StopTime } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
+import type { TimeWindow } from "../../type/v1/time_pb.js";
 
 /**
  * Describes the file logistics/load/v1/load_command.proto.
@@ -193,6 +194,30 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
     case: "liftHold";
   } | {
     /**
+     * Let goods of an order travel back on the load that carries them.
+     *
+     * @generated from field: logistics.load.v1.BringBack bring_back = 145;
+     */
+    value: BringBack;
+    case: "bringBack";
+  } | {
+    /**
+     * Carry a change of an order out that the load carries.
+     *
+     * @generated from field: logistics.load.v1.ChangeCargo change_cargo = 146;
+     */
+    value: ChangeCargo;
+    case: "changeCargo";
+  } | {
+    /**
+     * Record what a dock says about an appointment.
+     *
+     * @generated from field: logistics.load.v1.SetAppointment set_appointment = 150;
+     */
+    value: SetAppointment;
+    case: "setAppointment";
+  } | {
+    /**
      * Record a new estimate of the arrival at a stop.
      *
      * @generated from field: logistics.load.v1.EstimateArrival estimate_arrival = 130;
@@ -271,6 +296,14 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: WithdrawPlan;
     case: "withdrawPlan";
+  } | {
+    /**
+     * Take a fact about a stop back.
+     *
+     * @generated from field: logistics.load.v1.RetractStopFact retract_fact = 160;
+     */
+    value: RetractStopFact;
+    case: "retractFact";
   } | { case: undefined; value?: undefined };
 };
 
@@ -823,6 +856,143 @@ export declare type LiftLoadHold = Message<"logistics.load.v1.LiftLoadHold"> & {
 export declare const LiftLoadHoldSchema: GenMessage<LiftLoadHold>;
 
 /**
+ * Let goods of an order travel back on the load that carries them: a stop at the end of its way.
+ *
+ * @generated from message logistics.load.v1.BringBack
+ */
+export declare type BringBack = Message<"logistics.load.v1.BringBack"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The decision that the stop carries out.
+   *
+   * @generated from field: string disposition_id = 2;
+   */
+  dispositionId: string;
+
+  /**
+   * The new stop. UUID.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * Where the goods go. Always set.
+   *
+   * @generated from field: logistics.type.v1.Location location = 4;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What travels back.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 5;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Whether what the load was still to deliver of the order is taken out of the plan.
+   *
+   * @generated from field: bool drops_deliveries = 6;
+   */
+  dropsDeliveries: boolean;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.BringBack.
+ * Use `create(BringBackSchema)` to create a new message.
+ */
+export declare const BringBackSchema: GenMessage<BringBack>;
+
+/**
+ * Carry a change of an order out that the load carries. Stops whose work is done stay as they are.
+ *
+ * @generated from message logistics.load.v1.ChangeCargo
+ */
+export declare type ChangeCargo = Message<"logistics.load.v1.ChangeCargo"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What is wanted of each line now; lines that are not named stay.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 2;
+   */
+  tasks: StopTask[];
+
+  /**
+   * When the goods are wanted now. Unset means as before.
+   *
+   * @generated from field: logistics.type.v1.TimeWindow window = 3;
+   */
+  window?: TimeWindow | undefined;
+
+  /**
+   * Words for the driver. Unset means as before.
+   *
+   * @generated from field: string instructions = 4;
+   */
+  instructions: string;
+
+  /**
+   * The revision of the order that brings the change.
+   *
+   * @generated from field: int32 revision = 5;
+   */
+  revision: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.ChangeCargo.
+ * Use `create(ChangeCargoSchema)` to create a new message.
+ */
+export declare const ChangeCargoSchema: GenMessage<ChangeCargo>;
+
+/**
+ * Record what a dock says about an appointment.
+ *
+ * @generated from message logistics.load.v1.SetAppointment
+ */
+export declare type SetAppointment = Message<"logistics.load.v1.SetAppointment"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.SetAppointment.
+ * Use `create(SetAppointmentSchema)` to create a new message.
+ */
+export declare const SetAppointmentSchema: GenMessage<SetAppointment>;
+
+/**
  * Record a new estimate of the arrival at a stop.
  *
  * @generated from message logistics.load.v1.EstimateArrival
@@ -1133,4 +1303,39 @@ export declare type WithdrawPlan = Message<"logistics.load.v1.WithdrawPlan"> & {
  * Use `create(WithdrawPlanSchema)` to create a new message.
  */
 export declare const WithdrawPlanSchema: GenMessage<WithdrawPlan>;
+
+/**
+ * Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+ * facts that remain make of it. Refused where that would undo the end of the load.
+ *
+ * @generated from message logistics.load.v1.RetractStopFact
+ */
+export declare type RetractStopFact = Message<"logistics.load.v1.RetractStopFact"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The events or observations that no longer count, as `StopTime.evidence_id` names them.
+   *
+   * @generated from field: repeated string evidence_ids = 2;
+   */
+  evidenceIds: string[];
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.RetractStopFact.
+ * Use `create(RetractStopFactSchema)` to create a new message.
+ */
+export declare const RetractStopFactSchema: GenMessage<RetractStopFact>;
 

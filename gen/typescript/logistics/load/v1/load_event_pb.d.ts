@@ -7,7 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { Assignment, CustodyTransfer, EpochFact, HoursCheck, LeftOut, Load, LoadState, PlanFigures, PlanProposal, Reassignment, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, CustodyTransfer, EpochFact, HoursCheck, LeftOut, Load, LoadState, PlanFigures, PlanProposal, Reassignment, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
@@ -454,6 +454,30 @@ export declare type LoadEvent = Message<"logistics.load.v1.LoadEvent"> & {
      */
     value: LoadPlanWithdrawn;
     case: "planWithdrawn";
+  } | {
+    /**
+     * An appointment was asked for, agreed, changed or missed.
+     *
+     * @generated from field: logistics.load.v1.StopAppointmentSet appointment_set = 147;
+     */
+    value: StopAppointmentSet;
+    case: "appointmentSet";
+  } | {
+    /**
+     * Another word about a stop was kept that does not count now.
+     *
+     * @generated from field: logistics.load.v1.StopFactNoted stop_fact_noted = 160;
+     */
+    value: StopFactNoted;
+    case: "stopFactNoted";
+  } | {
+    /**
+     * A fact about a stop was taken back.
+     *
+     * @generated from field: logistics.load.v1.StopFactRetracted stop_fact_retracted = 161;
+     */
+    value: StopFactRetracted;
+    case: "stopFactRetracted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1572,4 +1596,125 @@ export declare type LoadPlanWithdrawn = Message<"logistics.load.v1.LoadPlanWithd
  * Use `create(LoadPlanWithdrawnSchema)` to create a new message.
  */
 export declare const LoadPlanWithdrawnSchema: GenMessage<LoadPlanWithdrawn>;
+
+/**
+ * An appointment was asked for, agreed, changed or missed.
+ *
+ * @generated from message logistics.load.v1.StopAppointmentSet
+ */
+export declare type StopAppointmentSet = Message<"logistics.load.v1.StopAppointmentSet"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.StopAppointmentSet.
+ * Use `create(StopAppointmentSetSchema)` to create a new message.
+ */
+export declare const StopAppointmentSetSchema: GenMessage<StopAppointmentSet>;
+
+/**
+ * Another word about a stop was kept that does not count now: a better one is known. It counts once that is taken back.
+ *
+ * @generated from message logistics.load.v1.StopFactNoted
+ */
+export declare type StopFactNoted = Message<"logistics.load.v1.StopFactNoted"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * What was told.
+   *
+   * @generated from oneof logistics.load.v1.StopFactNoted.fact
+   */
+  fact: {
+    /**
+     * An arrival.
+     *
+     * @generated from field: logistics.load.v1.StopArrived arrived = 2;
+     */
+    value: StopArrived;
+    case: "arrived";
+  } | {
+    /**
+     * The begin of loading or unloading.
+     *
+     * @generated from field: logistics.load.v1.StopServiceBegan service_began = 3;
+     */
+    value: StopServiceBegan;
+    case: "serviceBegan";
+  } | {
+    /**
+     * The work at the stop.
+     *
+     * @generated from field: logistics.load.v1.StopCompleted completed = 4;
+     */
+    value: StopCompleted;
+    case: "completed";
+  } | {
+    /**
+     * A departure.
+     *
+     * @generated from field: logistics.load.v1.StopDeparted departed = 5;
+     */
+    value: StopDeparted;
+    case: "departed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message logistics.load.v1.StopFactNoted.
+ * Use `create(StopFactNotedSchema)` to create a new message.
+ */
+export declare const StopFactNotedSchema: GenMessage<StopFactNoted>;
+
+/**
+ * A fact about a stop was taken back. The stop, and the load with it, are what the facts that remain make of them, by
+ * source and time of occurrence.
+ *
+ * @generated from message logistics.load.v1.StopFactRetracted
+ */
+export declare type StopFactRetracted = Message<"logistics.load.v1.StopFactRetracted"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The events or observations that no longer count.
+   *
+   * @generated from field: repeated string evidence_ids = 2;
+   */
+  evidenceIds: string[];
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.StopFactRetracted.
+ * Use `create(StopFactRetractedSchema)` to create a new message.
+ */
+export declare const StopFactRetractedSchema: GenMessage<StopFactRetracted>;
 

@@ -8,8 +8,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import type { Message } from "@bufbuild/protobuf";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
 import type { TemperatureProfile } from "../../type/v1/temperature_pb.js";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier, TimeWindow } from "../../type/v1/time_pb.js";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
@@ -89,6 +89,13 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
   volume?: Quantity | undefined;
 
   /**
+   * Why the consignee refused some of it, a canonical reason such as DAMAGED. Unset where nothing was refused.
+   *
+   * @generated from field: string reason = 12;
+   */
+  reason: string;
+
+  /**
    * How the goods must be kept while on board, with every limit filled in by the order's policy. Unset means ambient.
    *
    * @generated from field: logistics.type.v1.TemperatureProfile profile = 10;
@@ -101,6 +108,47 @@ export declare type StopTask = Message<"logistics.load.v1.StopTask"> & {
  * Use `create(StopTaskSchema)` to create a new message.
  */
 export declare const StopTaskSchema: GenMessage<StopTask>;
+
+/**
+ * What was agreed with a dock.
+ *
+ * @generated from message logistics.load.v1.Appointment
+ */
+export declare type Appointment = Message<"logistics.load.v1.Appointment"> & {
+  /**
+   * Where it stands.
+   *
+   * @generated from field: logistics.load.v1.AppointmentState state = 1;
+   */
+  state: AppointmentState;
+
+  /**
+   * The dock's own number of it. Unset means that it has none.
+   *
+   * @generated from field: string number = 2;
+   */
+  number: string;
+
+  /**
+   * When. Always set unless cancelled.
+   *
+   * @generated from field: logistics.type.v1.TimeWindow window = 3;
+   */
+  window?: TimeWindow | undefined;
+
+  /**
+   * Who said so, for people. Unset means that it is not known.
+   *
+   * @generated from field: string told_by = 4;
+   */
+  toldBy: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.Appointment.
+ * Use `create(AppointmentSchema)` to create a new message.
+ */
+export declare const AppointmentSchema: GenMessage<Appointment>;
 
 /**
  * A time at a stop and how it is known.
@@ -135,6 +183,13 @@ export declare type StopTime = Message<"logistics.load.v1.StopTime"> & {
    * @generated from field: string evidence_id = 4;
    */
   evidenceId: string;
+
+  /**
+   * The event or observation that this one puts right: that one no longer counts, whichever came first. Unset means none.
+   *
+   * @generated from field: string corrects_evidence_id = 5;
+   */
+  correctsEvidenceId: string;
 };
 
 /**
@@ -302,6 +357,27 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 22;
    */
   references: ExternalReference[];
+
+  /**
+   * The decision about goods that it carries out: nothing of the order's first way happens here. Unset on all other stops.
+   *
+   * @generated from field: string disposition_id = 28;
+   */
+  dispositionId: string;
+
+  /**
+   * Whether goods come back by it: what is set down here is returned, not delivered, and what is loaded here is fetched from who refused it.
+   *
+   * @generated from field: bool returns = 29;
+   */
+  returns: boolean;
+
+  /**
+   * What was agreed with the dock. Unset means that none was asked for.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 25;
+   */
+  appointment?: Appointment | undefined;
 
   /**
    * When `estimated_arrival_time` was estimated. Unset means not told.
@@ -1390,6 +1466,60 @@ export enum StopOutcome {
  * Describes the enum logistics.load.v1.StopOutcome.
  */
 export declare const StopOutcomeSchema: GenEnum<StopOutcome>;
+
+/**
+ * Where an appointment at a dock stands (X12 AT7-03 AA, AB, X9, XA).
+ *
+ * @generated from enum logistics.load.v1.AppointmentState
+ */
+export enum AppointmentState {
+  /**
+   * None was asked for.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Asked for; the dock has not answered.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_REQUESTED = 1;
+   */
+  REQUESTED = 1,
+
+  /**
+   * The dock has agreed. A plan may not move it.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_CONFIRMED = 2;
+   */
+  CONFIRMED = 2,
+
+  /**
+   * The dock wants another time than the one that was agreed.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_CHANGED = 3;
+   */
+  CHANGED = 3,
+
+  /**
+   * The vehicle came after it.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_MISSED = 4;
+   */
+  MISSED = 4,
+
+  /**
+   * The dock has refused, or it is no longer needed.
+   *
+   * @generated from enum value: APPOINTMENT_STATE_CANCELLED = 5;
+   */
+  CANCELLED = 5,
+}
+
+/**
+ * Describes the enum logistics.load.v1.AppointmentState.
+ */
+export declare const AppointmentStateSchema: GenEnum<AppointmentState>;
 
 /**
  * Whether a driver has hours enough for what is left of a load (domain reference 2.5).
