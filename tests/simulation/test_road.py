@@ -190,9 +190,7 @@ def clocks(world: World, *, shift: float, drive: float, ago: float = 1) -> Hours
 
 async def look(world: World) -> None:
     world.clock.advance(timedelta(minutes=1))
-    await world.quiet()
-    await world.orchestrator.watchdog.look()
-    await world.quiet()
+    await world.watch()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gladhand import ids
 from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
 from gladhand.log.port import StoredMessage
-from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
+from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock, eventually
 from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, LiftHold, SetHold, SettleException
 from logistics.load.v1 import (
     DeliveryEvent,
@@ -105,6 +105,7 @@ class World:
     """Orders of which no proof is handed in at the door."""
     _told: set[tuple[str, str]] = field(default_factory=set)
     _consumers: list[Consumer] = field(default_factory=list)
+    _projector: Projector | None = None
 
     @classmethod
     @asynccontextmanager
@@ -127,7 +128,8 @@ class World:
             dice = random.Random(seed)
             world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice)
             stopping = asyncio.Event()
-            projector = asyncio.create_task(Projector(store, read_model).run(stopping))
+            world._projector = Projector(store, read_model)
+            projector = asyncio.create_task(world._projector.run(stopping))
             await world.start()
             try:
                 yield world
@@ -279,6 +281,17 @@ class World:
             if not any(lag.waiting + lag.in_flight for lag in lags):
                 return
             await asyncio.sleep(0.001)
+
+    async def watch(self) -> None:
+        """Let the watchdog look at all that the log holds."""
+        await self.quiet()
+        await eventually(self._shown, what="a read model that shows the whole log")
+        await self.orchestrator.watchdog.look()
+        await self.quiet()
+
+    async def _shown(self) -> bool:
+        assert self._projector is not None
+        return not any(lag.behind for lag in (await self._projector.lag()).values())
 
     async def _road(self, order_ids: list[str]) -> None:
         """Move every dispatched load by one stop, with the duplicates and the disorder that trackers make."""
