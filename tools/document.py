@@ -1,4 +1,4 @@
-"""Writes the reference of the contract into docs/contract, or checks that what is committed there is fresh.
+"""Writes the reference of the contract into docs/contract and docs/exceptions.md, or checks that they are fresh.
 
     python -m tools.document             writes what changed, removes what nothing writes any more
     python -m tools.document --check     writes nothing; exit 1 and a list of the pages that differ
@@ -22,9 +22,12 @@ from tools.reference.asyncapi import asyncapi_yaml
 from tools.reference.contract import Contract
 from tools.reference.errors import errors_page
 from tools.reference.events import events_page
+from tools.reference.findings import findings_page
 from tools.reference.packages import index_page, package_page
 
 TARGET = Path("docs/contract")
+GUIDE = Path("docs/exceptions.md")
+"""The one page for operators; it stands where they look, not in the reference."""
 
 
 def read() -> Contract:
@@ -58,20 +61,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the reference of the contract.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when something would change")
     check = parser.parse_args().check
-    fresh = pages(read())
+    contract = read()
+    fresh = pages(contract)
     changed = differences(fresh, TARGET)
+    guide = findings_page(contract)
+    stale = [TARGET / name for name in changed] + ([GUIDE] if _text(GUIDE) != guide else [])
     if check:
-        for name in changed:
-            print(f"stale: {TARGET / name}; run make gen and commit what it writes")
-        return 1 if changed else 0
+        for path in stale:
+            print(f"stale: {path}; run make gen and commit what it writes")
+        return 1 if stale else 0
+    GUIDE.write_text(guide, encoding="utf-8")
     TARGET.mkdir(parents=True, exist_ok=True)
     for name in changed:
         if name in fresh:
             (TARGET / name).write_text(fresh[name], encoding="utf-8")
         else:
             (TARGET / name).unlink()
-    print(f"{len(changed)} pages of the reference changed")
+    print(f"{len(stale)} pages of the reference changed")
     return 0
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":

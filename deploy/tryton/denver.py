@@ -187,6 +187,13 @@ CUSTOMERS: Final = (
     ),
 )
 
+CARRIERS: Final = {
+    "MHXF": "Mile High Express Freight",
+    "PLVT": "Platte Valley Truck Lines",
+    "FRNG": "Front Range Cartage",
+}
+"""Hauliers that the company pays, by Standard Carrier Alpha Code, which is their party code. Invented."""
+
 PRODUCTS: Final = (
     Product(
         "WATER24",

@@ -11,7 +11,7 @@ import ssl
 from deploy.tryton.credentials import Credentials
 from deploy.tryton.seed_goods import seed_products, seed_stock, seed_warehouses
 from deploy.tryton.seed_ledger import seed_company, seed_ledger
-from deploy.tryton.seed_parties import seed_customers, seed_users
+from deploy.tryton.seed_parties import seed_carriers, seed_customers, seed_users
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession
 
 
@@ -27,4 +27,5 @@ async def seed(url: str, database: str, passwords: Credentials, today: dt.date, 
         products = await seed_products(session, ledger)
         await seed_stock(session, company, warehouses, products, today)
         await seed_customers(session, company, ledger)
+        await seed_carriers(session, company)
         await seed_users(session, company, warehouses, passwords)

@@ -1,9 +1,9 @@
-"""Customers with their addresses, and the two restricted ERP users."""
+"""Customers and carriers with their addresses, and the two restricted ERP users."""
 
 from __future__ import annotations
 
 from deploy.tryton.credentials import Credentials
-from deploy.tryton.denver import CUSTOMERS, HAMPDEN
+from deploy.tryton.denver import CARRIERS, CUSTOMERS, HAMPDEN
 from deploy.tryton.seed_goods import create_address
 from deploy.tryton.seed_ledger import Company, Ledger, module_record, only
 from services.erp_gateway.adapters.tryton_rpc import TrytonSession
@@ -31,6 +31,13 @@ async def seed_customers(session: TrytonSession, company: Company, ledger: Ledge
         (party,) = await session.create("party.party", values)
         for number, place in enumerate(customer.deliveries):
             await create_address(session, company, party, place, delivery=number == 0)
+
+
+async def seed_carriers(session: TrytonSession, company: Company) -> None:
+    """Each carrier under its SCAC, with an address for its invoices."""
+    for scac, name in CARRIERS.items():
+        address = {"city": "Denver", "country": company.country, "subdivision": company.subdivision, "invoice": True}
+        await session.create("party.party", {"name": name, "code": scac, "addresses": [["create", [address]]]})
 
 
 async def seed_users(

@@ -87,9 +87,10 @@ def standard_streams(limits: StreamLimits | None = None) -> tuple[StreamSpec, ..
         return StreamSpec(name, roots, description, max_bytes=size, replicas=limits.replicas, **more)
 
     return (
-        spec("ORDERS", "Events of orders.", 18, "order"),
+        spec("ORDERS", "Events of orders.", 17, "order"),
         spec("LOADS", "Events of loads and proofs of delivery.", 14, "load", "pod"),
-        spec("INVOICES", "Events of invoices.", 10, "invoice"),
+        spec("INVOICES", "Events of invoices.", 8, "invoice"),
+        spec("PAYABLES", "Events of what carriers want to be paid.", 2, "payable"),
         spec("EXCEPTIONS", "Events of exceptions and holds.", 8, "exception", "hold"),
         spec("EXCURSIONS", "Events of excursions of goods that must be kept cold.", 2, "excursion"),
         spec("PROCESSES", "Events of fulfilments and planning waves.", 14, "fulfilment", "wave"),
@@ -101,6 +102,8 @@ def standard_streams(limits: StreamLimits | None = None) -> tuple[StreamSpec, ..
         spec("TIMERS", "Timers that are set, and those that fired.", 0, "timer", "due", discard="old", schedules=True),
         spec("EFFECTS", "Latches: what may happen once, ever.", 4, "effect", once_per_subject=True),
         spec("DEADLETTER", "Messages that no attempt could handle.", 3, "deadletter", max_age=limits.dead_letter_age),
+        spec("ALERTS", "Calls for somebody to look; the oldest may go.", 1, "alert", max_age=limits.inbox_age,
+             discard="old"),
         spec("REDRIVE", "Dead letters on their way back to the consumer that failed.", 1, "redrive",
              retention="workqueue"),
     )  # fmt: skip

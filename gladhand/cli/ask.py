@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from gladhand.cli.failure import Exit, Failure
@@ -11,12 +11,20 @@ from gladhand.cli.words import purchase_order, sale
 from gladhand.client import call, channel
 from gladhand.errors import NotFound
 from gladhand.security.credentials import TlsCredentials
+from logistics.exception.v1.exception_pb2 import Exception as MeshException
+from logistics.exception.v1.exception_pb2 import ExceptionState
+from logistics.exception.v1.hold_pb2 import Hold
 from logistics.load.v1.load_pb2 import Load
 from logistics.orchestrator.v1 import orchestrator_service_pb2 as api
 from logistics.orchestrator.v1 import orchestrator_service_pb2_grpc as rpc
 from logistics.order.v1.order_pb2 import Order, OrderState
 
 _PAGE = 200
+_UNSOLVED = (
+    ExceptionState.EXCEPTION_STATE_OPEN,
+    ExceptionState.EXCEPTION_STATE_ACKNOWLEDGED,
+    ExceptionState.EXCEPTION_STATE_IN_PROGRESS,
+)
 
 
 class Orchestrator:
@@ -92,6 +100,83 @@ class Orchestrator:
         if len(found) != 1:
             raise _unknown("load", load_id)
         return found[0]
+
+    async def exceptions(
+        self, *, limit: int = 0, every: bool = False, order_id: str = "", load_id: str = ""
+    ) -> list[MeshException]:
+        """Exceptions, newest first; without `every` those alone that somebody must act on."""
+        states = () if every else _UNSOLVED
+        found: list[MeshException] = []
+        token = ""
+        while True:
+            request = api.ListExceptionsRequest(
+                page_size=_PAGE, page_token=token, states=states, order_id=order_id, load_id=load_id
+            )
+            page = await call(self.stub.ListExceptions(request))
+            found.extend(page.exceptions)
+            token = page.next_page_token
+            if not token or (limit and len(found) >= limit):
+                return found[:limit] if limit else found
+
+    async def exception(self, name: str) -> MeshException:
+        """The exception with this id, or with the only id that begins or ends so. Raises Failure where none has."""
+        if _is_uuid(name):
+            try:
+                return (await call(self.stub.GetException(api.GetExceptionRequest(exception_id=name)))).exception
+            except NotFound as error:
+                raise _unknown("exception", name) from error
+        every = await self.exceptions(every=True)
+        found = [each for each in every if each.exception_id.startswith(name) or each.exception_id.endswith(name)]
+        if len(found) != 1:
+            raise _unknown("exception", name)
+        return found[0]
+
+    async def change_exception(
+        self, method: str, exception_id: str, request_id: str, fields: Mapping[str, str]
+    ) -> MeshException:
+        """Call a method that changes one exception, by its name; return the exception after it."""
+        kind = getattr(api, f"{method}Request")
+        request = kind(request_id=request_id, exception_id=exception_id, **fields)
+        answer = await call(getattr(self.stub, method)(request))
+        changed: MeshException = answer.exception
+        return changed
+
+    async def holds(self, *, limit: int = 0, every: bool = False, order_id: str = "") -> list[Hold]:
+        """Holds, newest first; without `every` those alone that block."""
+        found: list[Hold] = []
+        token = ""
+        while True:
+            request = api.ListHoldsRequest(page_size=_PAGE, page_token=token, order_id=order_id, active_only=not every)
+            page = await call(self.stub.ListHolds(request))
+            found.extend(page.holds)
+            token = page.next_page_token
+            if not token or (limit and len(found) >= limit):
+                return found[:limit] if limit else found
+
+    async def place_hold(self, wanted: Hold, request_id: str) -> Hold:
+        """Place a hold; return it as recorded. Raises Failure where it names nothing that is there."""
+        wanted.hold_id, wanted.region = str(uuid.uuid4()), await self._region_of(wanted)
+        return (await call(self.stub.PlaceHold(api.PlaceHoldRequest(request_id=request_id, hold=wanted)))).hold
+
+    async def _region_of(self, wanted: Hold) -> str:
+        if wanted.load_id:
+            return (await self.load(wanted.load_id)).region
+        if wanted.order_id:
+            return (await self.order(wanted.order_id)).region
+        if not wanted.invoice_id:
+            raise Failure("a hold needs something that it blocks", "give --order, --load or --invoice")
+        return (await call(self.stub.GetInvoice(api.GetInvoiceRequest(invoice_id=wanted.invoice_id)))).invoice.region
+
+    async def release_hold(self, hold_id: str, evidence: str, request_id: str) -> Hold:
+        """Release a hold; return it as recorded. Who releases it the service takes from the certificate."""
+        request = api.ReleaseHoldRequest(
+            request_id=request_id, hold_id=hold_id, evidence=evidence, released_by="operator"
+        )
+        return (await call(self.stub.ReleaseHold(request))).hold
+
+    async def blocked_by(self, request: api.BlockedByRequest) -> api.BlockedByResponse:
+        """What blocks a gate of a subject."""
+        return await call(self.stub.BlockedBy(request))
 
     async def journey(self, order_id: str) -> list[api.HistoryEntry]:
         """Every event that belongs to the order's journey."""

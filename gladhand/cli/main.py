@@ -13,12 +13,15 @@ import typer
 from gladhand.cli.bus import app as bus_app
 from gladhand.cli.contracts import app as contracts_app
 from gladhand.cli.dead_letters import app as letters_app
+from gladhand.cli.exceptions import app as exceptions_app
 from gladhand.cli.excursions import app as excursions_app
 from gladhand.cli.failure import INTERRUPTED, Exit, Failure, told_by_child, told_plainly
+from gladhand.cli.holds import app as holds_app
 from gladhand.cli.home import Home, clone_root
 from gladhand.cli.loads import app as loads_app
 from gladhand.cli.options import AsJson, OrderName, Where
 from gladhand.cli.orders import app as orders_app
+from gladhand.cli.policy import app as policy_app
 from gladhand.cli.running import asked, running_mesh
 from gladhand.cli.tender import app as tender_app
 from gladhand.cli.tokens import app as tokens_app
@@ -41,6 +44,9 @@ app = typer.Typer(
 app.add_typer(orders_app, name="orders")
 app.add_typer(loads_app, name="loads")
 app.add_typer(excursions_app, name="excursions")
+app.add_typer(exceptions_app, name="exceptions")
+app.add_typer(holds_app, name="holds")
+app.add_typer(policy_app, name="policy")
 app.add_typer(tender_app, name="tender")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")

@@ -271,6 +271,11 @@ class MemoryTimers:
         timer_subject(kind, key)
         self._timers.pop((kind, key), None)
 
+    def forget(self, kind: str) -> None:
+        """Lose every timer of a kind, as a broker may that was restored from an old copy."""
+        for key in [key for key in self._timers if key[0] == kind]:
+            del self._timers[key]
+
     async def realign(self) -> int:
         """Set every pending timer anew; see `Timers.realign`."""
         await asyncio.sleep(0)

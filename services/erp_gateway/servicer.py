@@ -78,6 +78,26 @@ class ErpGatewayServicer(erp_grpc.ErpGatewayServiceServicer):
         """Post the invoice once."""
         return await self._adapter.post_invoice(request)
 
+    async def CancelSale(self, request: erp.CancelSaleRequest, _context: Context) -> erp.CancelSaleResponse:
+        """Give free what is not shipped."""
+        return await self._adapter.cancel_sale(request)
+
+    async def ReceiveReturn(self, request: erp.ReceiveReturnRequest, _context: Context) -> erp.ReceiveReturnResponse:
+        """Receive what came back once."""
+        return await self._adapter.receive_return(request)
+
+    async def PostCreditMemo(self, request: erp.PostCreditMemoRequest, _context: Context) -> erp.PostCreditMemoResponse:
+        """Post the credit memo once."""
+        return await self._adapter.post_credit_memo(request)
+
+    async def PostPayable(self, request: erp.PostPayableRequest, _context: Context) -> erp.PostPayableResponse:
+        """Post the carrier's invoice once."""
+        return await self._adapter.post_payable(request)
+
+    async def GetPayable(self, request: erp.GetPayableRequest, _context: Context) -> erp.GetPayableResponse:
+        """A carrier's invoice as it stands."""
+        return await self._adapter.get_payable(request.posting_key)
+
     async def GetDocument(self, request: erp.GetDocumentRequest, _context: Context) -> erp.GetDocumentResponse:
         """A document as it stands."""
         return erp.GetDocumentResponse(document=await self._adapter.get_document(request.reference))

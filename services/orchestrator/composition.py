@@ -16,37 +16,65 @@ from logistics.order.v1 import OrderEvent
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
-from services.orchestrator.processes import cold_chain, haulage, holds, observations, resolutions, ripple
+from services.orchestrator.processes import (
+    accessorials,
+    cold_chain,
+    escalations,
+    haulage,
+    holds,
+    milestones,
+    observations,
+    payables,
+    quarantine,
+    reassignments,
+    resolutions,
+    ripple,
+    road_news,
+)
+from services.orchestrator.processes.accessorials import Accessorials
 from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.compliance import Compliance
+from services.orchestrator.processes.escalations import Escalations
+from services.orchestrator.processes.excursion_rounds import ExcursionRounds
 from services.orchestrator.processes.fulfilment import TIMER as FULFILMENT_TIMER
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
-from services.orchestrator.processes.holds import HoldRipple
+from services.orchestrator.processes.holds import Blocks, HoldRipple
 from services.orchestrator.processes.inside import InsideSteps
+from services.orchestrator.processes.milestone_rounds import MilestoneRounds
+from services.orchestrator.processes.milestones import MilestoneWatch
 from services.orchestrator.processes.observations import Observations
 from services.orchestrator.processes.outside import OutsideActions
+from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.quarantine import Quarantine
+from services.orchestrator.processes.reassignments import Reassignments
+from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.ripple import LoadRipple
+from services.orchestrator.processes.road_news import RoadNews
 from services.orchestrator.processes.tendering import TIMER as TENDER_TIMER
 from services.orchestrator.processes.tendering import Tendering
+from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.processes.watchdog import Watchdog
 from services.orchestrator.read_model import ReadModel
 from services.orchestrator.servicer.desk import Desk
 
 _WAKES_FULFILMENT = (
     "received", "amended", "resumed", "dispatched", "delivered", "hold_lifted", "cancel_requested", "cancelled",
+    "turned_back", "remainder_cancelled", "cancel_reversed", "picked_up", "disposition_decided", "disposition_unlaid",
+    "returned", "claimed", "claim_decided", "amendment_refused",
     "cold_chain_recorded", "excursion_decided",
+    "gate_check_waived",
 )  # fmt: skip
 """Order events that other parts record and that may give the process of the order something to do."""
 
 _WAKES_HAULAGE = ("planned", "hold_lifted")
 """Order events after which a load that waited for the order may be dispatched."""
 
-_WAKES_PLANNING = ("released", "unplanned")
+_WAKES_PLANNING = ("released", "unplanned", "hold_lifted")
 
 _PATIENT = Backoff(first=0.25, factor=2.0, longest=60.0)
 
@@ -83,10 +111,15 @@ def compose(
     driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policies)
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
     tendering = Tendering(journal, ports.fleet, bus, clock, policies)
-    hauling = HaulageDriver(journal, ports.fleet, tendering, planning.on_vehicle_free)
+    road = Reassignments(journal, ports.fleet, bus, clock, policies)
+    hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free, road, tendering)
     resolving = Resolutions(journal, driver)
-    holding = HoldRipple(journal, bus)
-    seeing = Observations(journal, policies)
+    holding = HoldRipple(journal, bus, driver.drive)
+    watching = MilestoneWatch(journal, bus)
+    proving = Proofs(journal, ports.read_model, policies, holding)
+    paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
+    seeing = Observations(journal, policies, proving)
+    escalating = Escalations(journal, bus, ports.read_model)
     cold = ColdChain(journal, bus, clock, policies, Compliance(journal, holding))
     desk = Desk(
         journal=journal,
@@ -94,19 +127,25 @@ def compose(
         read_model=ports.read_model,
         fulfilment=driver,
         planning=planning,
-        proofs=Proofs(journal, ports.read_model, policies),
+        proofs=proving,
         holds=holding,
+        blocks=Blocks(journal),
+        waivers=Waivers(journal, driver),
         resolutions=resolving,
+        payables=paying,
         clock=clock,
         cold_chain=cold,
         policies=policies,
+        replanning=Replanning(journal, ports.fleet, bus, clock, policies),
         tendering=tendering,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
-        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal).handle, workers),
+        _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal, driver.drive).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
-        _subscription("TIMERS", "tender-due", (f"logistics.due.{TENDER_TIMER}.>",), hauling.due, workers),
+        _subscription("LOADS", "road", road_news.FILTERS, RoadNews(journal, policies).handle, workers),
+        _subscription("TIMERS", "haulage-due", (f"logistics.due.{reassignments.TIMER}.>",), hauling.on_due, workers),
+        _subscription("TIMERS", "tender-due", (f"logistics.due.{TENDER_TIMER}.>",), hauling.on_due, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),
@@ -114,8 +153,15 @@ def compose(
         _subscription("EXCURSIONS", "excursions", cold_chain.EVENTS, cold.changed, workers),
         _subscription("TIMERS", "excursion-due", (f"logistics.due.{cold_chain.TIMER}.>",), cold.due, workers),
         _subscription("EXCEPTIONS", "resolutions", resolutions.FILTERS, resolving.handle, workers),
+        *_payable_subscriptions(paying, workers),
+        _subscription("LOADS", "accessorials", accessorials.FILTERS, Accessorials(journal, policies).handle, workers),
+        *_exception_subscriptions(escalating, workers),
+        *_milestone_subscriptions(watching, workers),
+        _subscription("DEADLETTER", "quarantine", quarantine.FILTERS, Quarantine(journal).handle, workers),
     )
-    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, cold_chain=cold)
+    rounds = MilestoneRounds(journal, ports.read_model, watching, driver)
+    further = (escalating.look_all, rounds.look_all, ExcursionRounds(cold, ports.read_model, clock).look_all)
+    watchdog = Watchdog(ports.read_model, driver, hauling, planning, clock, every=watchdog_every, further=further)
     return Orchestrator(desk, hauling, watchdog, subscriptions)
 
 
@@ -144,6 +190,33 @@ def _order_subscriptions(
         _subscription("ORDERS", "planning", orders(*_WAKES_PLANNING), planning.on_released, workers),
         _subscription("TIMERS", "fulfilment-due", (f"logistics.due.{FULFILMENT_TIMER}.>",), wake_by_timer, workers),
         _subscription("TIMERS", "wave-due", (f"logistics.due.{WAVE_TIMER}.>",), planning.on_due, workers),
+    ]
+
+
+def _payable_subscriptions(driver: PayableDriver, workers: int) -> list[Subscription]:
+    return [
+        _subscription("PAYABLES", "payables", payables.FILTERS, driver.handle, workers),
+        _subscription("LOADS", "payable-facts", payables.LOAD_FILTERS, driver.on_load, workers),
+        _subscription("EXCEPTIONS", "payable-resolutions", payables.RESOLVED_FILTERS, driver.on_resolved, workers),
+        _subscription("TIMERS", "payable-due", (f"logistics.due.{payables.TIMER}.>",), driver.on_due, workers),
+    ]
+
+
+def _exception_subscriptions(escalating: Escalations, workers: int) -> list[Subscription]:
+    due = (f"logistics.due.{escalations.TIMER}.>",)
+    return [
+        _subscription("EXCEPTIONS", "escalations", escalations.FILTERS, escalating.handle, workers),
+        _subscription("TIMERS", "exception-due", due, escalating.on_due, workers),
+    ]
+
+
+def _milestone_subscriptions(watching: MilestoneWatch, workers: int) -> list[Subscription]:
+    due = (f"logistics.due.{milestones.TIMER}.>",)
+    return [
+        _subscription("LOADS", "milestones", milestones.LOAD_FILTERS, watching.on_load, workers),
+        _subscription("ORDERS", "order-milestones", milestones.ORDER_FILTERS, watching.on_order, workers),
+        _subscription("INVOICES", "invoice-milestones", milestones.INVOICE_FILTERS, watching.on_invoice, workers),
+        _subscription("TIMERS", "milestone-due", due, watching.on_due, workers),
     ]
 
 

@@ -9,32 +9,13 @@ from logistics.exception.v1 import (
     ExceptionKind,
     ExceptionState,
     OpenException,
-    ReopenException,
     SettleException,
-    Severity,
 )
 from logistics.exception.v1 import Exception as LogisticsException
 from services.orchestrator.deciders import exception
+from services.orchestrator.exception_rules import reopening, ruled
 from services.orchestrator.journal import Cause, Journal
 
-_CRITICAL = frozenset(
-    {
-        ExceptionKind.EXCEPTION_KIND_ERP_POSTING_FAILED,
-        ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK,
-        ExceptionKind.EXCEPTION_KIND_BREAKDOWN,
-        ExceptionKind.EXCEPTION_KIND_DUPLICATE_INVOICE,
-        ExceptionKind.EXCEPTION_KIND_RETRACTED_AFTER_USE,
-        ExceptionKind.EXCEPTION_KIND_TEMPERATURE_EXCURSION,
-    }
-)
-
-_OPEN = frozenset(
-    {
-        ExceptionState.EXCEPTION_STATE_OPEN,
-        ExceptionState.EXCEPTION_STATE_ACKNOWLEDGED,
-        ExceptionState.EXCEPTION_STATE_IN_PROGRESS,
-    }
-)
 _SETTLED = frozenset({ExceptionState.EXCEPTION_STATE_RESOLVED, ExceptionState.EXCEPTION_STATE_CLOSED})
 
 
@@ -63,13 +44,14 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
 ) -> str:
     """Open an exception and return its id; one that is open already is left as it is.
 
+    Severity and due time are those of the policy of its order, or of the region, and of the contract otherwise.
+
     One that was closed meanwhile stays closed: the same cause is not told twice.
     """
     exception_id = exception_id_of(kind, subject_id, detail)
     opened = LogisticsException(
         exception_id=exception_id,
         kind=kind,
-        severity=Severity.SEVERITY_CRITICAL if kind in _CRITICAL else Severity.SEVERITY_WARNING,
         detected_by=Detection.DETECTION_RULE,
         message=message[:4000],
         order_id=order_id,
@@ -80,6 +62,8 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
         evidence_ids=evidence,
         region=cause.region,
     )
+    policy = await journal.policy_of(order_id, cause.region)
+    opened = ruled(opened, policy, journal.now())
     try:
         await journal.exception(exception_id, OpenException(exception=opened), cause.step("exception", exception_id))
     except Rejected as refusal:
@@ -91,7 +75,7 @@ async def open_exception(  # noqa: PLR0913 - each keyword is one field of the ex
 async def settle_exception(journal: Journal, exception_id: str, code: str, note: str, cause: Cause) -> None:
     """Record that the rule which opened an exception no longer finds it; nothing happens where none is open."""
     found = (await journal.find(exception.DECIDER, exception_id)).state.exception
-    if found is not None and found.state in _OPEN:
+    if found is not None and found.state in exception.UNSOLVED:
         await journal.exception(exception_id, SettleException(code=code, note=note), cause.step("settle", exception_id))
 
 
@@ -99,4 +83,5 @@ async def reopen_exception(journal: Journal, exception_id: str, reason: str, cau
     """Record that an exception which was put right came back; nothing happens where it is open or unknown."""
     found = (await journal.find(exception.DECIDER, exception_id)).state.exception
     if found is not None and found.state in _SETTLED:
-        await journal.exception(exception_id, ReopenException(reason=reason), cause.step("reopen", exception_id))
+        wish = reopening(found, reason, await journal.policy_of(found.order_id, found.region), journal.now())
+        await journal.exception(exception_id, wish, cause.step("reopen", exception_id))

@@ -18,21 +18,35 @@ from logistics.dispatch.v1 import (
     DispatchLoadResponse,
     GetDriverRequest,
     GetDriverResponse,
+    GetLoadRequest,
+    GetLoadResponse,
     GetVehicleRequest,
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
+    ReassignLoadResponse,
+    ReplanLoadRequest,
+    ReplanLoadResponse,
     TenderLoadRequest,
     TenderLoadResponse,
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
+    CancelSaleRequest,
+    CancelSaleResponse,
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
+    PostCreditMemoRequest,
+    PostCreditMemoResponse,
     PostDeliveryRequest,
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
+    ReceiveReturnRequest,
+    ReceiveReturnResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
@@ -56,6 +70,22 @@ class ErpGateway(Protocol):
 
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
+        ...
+
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        """Give free what the ERP still means to ship."""
+        ...
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        """Receive goods that came back, once."""
+        ...
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        """Post the credit memo, once."""
+        ...
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
         ...
 
 
@@ -94,6 +124,18 @@ class FleetGateway(Protocol):
         """Read a driver."""
         ...
 
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        ...
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        ...
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
+        ...
+
 
 class GrpcErpGateway:
     """An ERP gateway over gRPC."""
@@ -116,6 +158,22 @@ class GrpcErpGateway:
     async def post_invoice(self, request: PostInvoiceRequest) -> PostInvoiceResponse:
         """Post the invoice, once."""
         return await call(self._stub.PostInvoice(request))
+
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        """Give free what the ERP still means to ship."""
+        return await call(self._stub.CancelSale(request))
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        """Receive goods that came back, once."""
+        return await call(self._stub.ReceiveReturn(request))
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        """Post the credit memo, once."""
+        return await call(self._stub.PostCreditMemo(request))
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        """Post what a carrier is paid, once."""
+        return await call(self._stub.PostPayable(request))
 
 
 class GrpcFleetGateway:
@@ -155,3 +213,15 @@ class GrpcFleetGateway:
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
         """Read a driver."""
         return await call(self._stub.GetDriver(request))
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        return await call(self._stub.GetLoad(request))
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        return await call(self._stub.ReassignLoad(request))
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
+        return await call(self._stub.ReplanLoad(request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -23,13 +23,24 @@ from logistics.exception.v1 import (
     HoldCommand,
     HoldEvent,
 )
-from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent
+from logistics.invoice.v1 import InvoiceCommand, InvoiceEvent, PayableCommand, PayableEvent
 from logistics.load.v1 import LoadCommand, LoadEvent
 from logistics.order.v1 import OrderCommand, OrderEvent
 from logistics.pod.v1 import PodCommand, PodEvent
-from logistics.process.v1 import FulfilmentEvent, WaveEvent
+from logistics.process.v1 import FulfilmentEvent, ProcessPolicy, WaveEvent
 from logistics.type.v1 import Actor, ActorKind, Provenance
-from services.orchestrator.deciders import exception, excursion, fulfilment, hold, invoice, load, order, pod, wave
+from services.orchestrator.deciders import (
+    exception,
+    excursion,
+    fulfilment,
+    hold,
+    invoice,
+    load,
+    order,
+    payable,
+    pod,
+    wave,
+)
 from services.orchestrator.policies import Policies, label_of
 
 S = TypeVar("S")
@@ -57,7 +68,7 @@ class Cause:
     receive_time: datetime | None = None
     provenance: Provenance | None = None
     policy_version: str = ""
-    """The policy that asked for it; empty means the one in force in the region."""
+    """The policy that asked for it; empty means the one of the order, or the one in force in the region."""
 
     def step(self, *parts: str) -> Cause:
         """Return the cause of one further step of the same request, with a request id of its own."""
@@ -83,7 +94,15 @@ class Journal:
     async def order(self, order_id: str, wish: Message, cause: Cause) -> Outcome[order.State, OrderEvent]:
         """Command an order; `wish` is the body of an OrderCommand."""
         command = OrderCommand(order_id=order_id, decide_time=self._now())
-        return await self._do(order.DECIDER, order_id, _with_body(command, wish), cause)
+
+        def policy_of(state: order.State) -> str:
+            # Whoever asks, an order's events name the policy that the order runs under.
+            known = state.order
+            if known is not None and known.policy_version:
+                return label_of(self._policies.of(known))
+            return label_of(self._policies.in_region(cause.region))
+
+        return await self._do(order.DECIDER, order_id, _with_body(command, wish), cause, policy_of)
 
     async def load(self, load_id: str, wish: Message, cause: Cause) -> Outcome[load.State, LoadEvent]:
         """Command a load; `wish` is the body of a LoadCommand."""
@@ -99,6 +118,11 @@ class Journal:
         """Command an invoice; `wish` is the body of an InvoiceCommand."""
         command = InvoiceCommand(invoice_id=invoice_id, decide_time=self._now())
         return await self._do(invoice.DECIDER, invoice_id, _with_body(command, wish), cause)
+
+    async def payable(self, payable_id: str, wish: Message, cause: Cause) -> Outcome[payable.State, PayableEvent]:
+        """Command a carrier's invoice; `wish` is the body of a PayableCommand."""
+        command = PayableCommand(payable_id=payable_id, decide_time=self._now())
+        return await self._do(payable.DECIDER, payable_id, _with_body(command, wish), cause)
 
     async def exception(
         self, exception_id: str, wish: Message, cause: Cause
@@ -129,11 +153,27 @@ class Journal:
         """Command a planning wave."""
         return await self._do(wave.DECIDER, wave_id, wish, cause)
 
+    async def policy_of(self, order_id: str, region: str) -> ProcessPolicy:
+        """Return the policy under which an order runs; without an order, or an unknown one, the region's."""
+        found = (await self.find(order.DECIDER, order_id)).state.order if order_id else None
+        return self._policies.in_region(region) if found is None else self._policies.of(found)
+
+    def now(self) -> datetime:
+        """Return the time by the clock of the mesh, aware, in UTC."""
+        return self._clock.now()
+
     async def find(self, decider: Decider[S, C, E], aggregate_id: str) -> Loaded[S]:
         """Return an aggregate as it is now; version 0 means that it does not exist."""
         return await self._executor.load(decider, aggregate_id)
 
-    async def _do(self, decider: Decider[S, C, E], aggregate_id: str, command: C, cause: Cause) -> Outcome[S, E]:
+    async def _do(
+        self,
+        decider: Decider[S, C, E],
+        aggregate_id: str,
+        command: C,
+        cause: Cause,
+        policy_of: Callable[[S], str] | None = None,
+    ) -> Outcome[S, E]:
         stamp = Stamp(
             request_id=cause.request_id,
             region=cause.region,
@@ -143,9 +183,12 @@ class Journal:
             occur_time=cause.occur_time,
             receive_time=cause.receive_time,
             provenance=cause.provenance,
-            policy_version=cause.policy_version or label_of(self._policies.in_region(cause.region)),
+            policy_version=cause.policy_version,
         )
-        return await self._executor.execute(decider, aggregate_id, command, stamp)
+        of_region = label_of(self._policies.in_region(cause.region))
+        return await self._executor.execute(
+            decider, aggregate_id, command, stamp, policy_of=policy_of or (lambda _: of_region)
+        )
 
     def _now(self) -> Timestamp:
         now = Timestamp()
@@ -160,6 +203,7 @@ DECIDERS: Mapping[str, Decider[Any, Any, Any]] = {
         load.DECIDER,
         pod.DECIDER,
         invoice.DECIDER,
+        payable.DECIDER,
         exception.DECIDER,
         hold.DECIDER,
         fulfilment.DECIDER,

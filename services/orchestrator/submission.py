@@ -46,6 +46,12 @@ def content_of(order: Order) -> Order:
     content.ClearField("policy_version")
     content.ClearField("cold_chain")
     content.ClearField("charges")
+    content.ClearField("turned_back")
+    content.ClearField("dispositions")
+    content.ClearField("claims")
+    content.ClearField("cancel_request_time")
+    content.ClearField("turn_back_place")
+    content.ClearField("change_revision")
     return content
 
 

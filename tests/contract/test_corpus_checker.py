@@ -28,6 +28,7 @@ from gladhand.decider import Decider
 from gladhand.lifecycle import MachineState
 from logistics.contract.v1 import state as state_option
 from logistics.exception.v1 import Hold
+from logistics.type.v1 import GeoPoint
 from services.orchestrator.deciders import hold
 from tools.corpus import __main__ as generator
 from tools.corpus import accepting, entry, filling, folding
@@ -231,7 +232,7 @@ def test_what_exists_is_never_rewritten(
     monkeypatch.setattr(entry, "ROOT", tmp_path)
     first = replace(hold_story(), name="first")
     monkeypatch.setattr(generator, "STORIES", (first,))
-    monkeypatch.setattr(filling, "kinds", lambda: [Hold])
+    monkeypatch.setattr(filling, "kinds", lambda: [GeoPoint])  # unchanged since the first release
     assert generator.main(["v1.0.0"]) == 0
     assert "2 entries added" in capsys.readouterr().out
     kept = tmp_path / "v1.0.0" / entry.LOGS / "hold" / "first.json"

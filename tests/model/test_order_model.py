@@ -103,6 +103,10 @@ COMMANDS: dict[str, OrderCommand] = {name: ask_order(wish) for name, wish in WIS
 ENDED = frozenset({OrderState.ORDER_STATE_REJECTED, OrderState.ORDER_STATE_CLOSED, OrderState.ORDER_STATE_CANCELLED})
 
 
+def ended_or_turned_back(state: State) -> bool:
+    return state.order is not None and (state.order.state in ENDED or state.order.turned_back)
+
+
 @pytest.fixture(scope="module")
 def walk() -> Walk[State]:
     found = explore(order.DECIDER, COMMANDS, told_again=["cancel_reversed"])
@@ -157,7 +161,8 @@ def test_a_terminal_state_is_left_only_by_its_named_edges(walk: Walk[State]) -> 
 
 
 def test_an_end_can_be_reached_from_everywhere(walk: Walk[State]) -> None:
-    stuck = walk.dead_ends(lambda state: state.order is not None and state.order.state in ENDED)
+    # The way of goods that travel back is walked in a world of its own, `test_order_ends_model`.
+    stuck = walk.dead_ends(ended_or_turned_back)
     assert [walk.states[index].order for index in stuck] == []
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from gladhand import ids
 from gladhand.clock import Clock
@@ -24,10 +27,16 @@ from logistics.dispatch.v1 import (
     DispatchLoadResponse,
     GetDriverRequest,
     GetDriverResponse,
+    GetLoadRequest,
+    GetLoadResponse,
     GetVehicleRequest,
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
+    ReassignLoadResponse,
+    ReplanLoadRequest,
+    ReplanLoadResponse,
     SkipReason,
     TenderAnswer,
     TenderLoadRequest,
@@ -35,20 +44,31 @@ from logistics.dispatch.v1 import (
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
+    CancelSaleRequest,
+    CancelSaleResponse,
     ConfirmDispatchRequest,
     ConfirmDispatchResponse,
+    PostCreditMemoRequest,
+    PostCreditMemoResponse,
     PostDeliveryRequest,
     PostDeliveryResponse,
     PostInvoiceRequest,
     PostInvoiceResponse,
+    PostPayableRequest,
+    PostPayableResponse,
+    ReceiveReturnRequest,
+    ReceiveReturnResponse,
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
-from logistics.load.v1 import Assignment, Load, LoadState, Stop, StopKind, StopState, StopTask
+from logistics.fleet.v1 import Driver, HoursOfService
+from logistics.load.v1 import Load, LoadState, Stop, StopKind, StopState, StopTask
 from logistics.order.v1 import CheckResult, Order, ValidationCheck, ValidationKind
-from logistics.type.v1 import ExternalReference, ReferenceType
+from logistics.type.v1 import ExternalReference, Location, ReferenceType
+from tests.simulation.yard_book import YardBook
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Message)
 
 
 class Faults:
@@ -56,7 +76,7 @@ class Faults:
 
     def __init__(self, seed: int = 0, share: float = 0.0) -> None:
         self._random = random.Random(seed)
-        self._share = share
+        self.share = share
         self._planned: dict[str, deque[GladhandError]] = defaultdict(deque)
         self.injected: Counter[str] = Counter()
 
@@ -69,12 +89,12 @@ class Faults:
         if self._planned[method]:
             self.injected[f"{method} refused"] += 1
             raise self._planned[method].popleft()
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} down"] += 1
             raise Unavailable(f"{method}: nobody answers", reason="UNAVAILABLE")
         result = act()
         answer = await result if isinstance(result, Awaitable) else result
-        if self._random.random() < self._share:
+        if self._random.random() < self.share:
             self.injected[f"{method} answer lost"] += 1
             raise Unavailable(f"{method}: the answer was lost", reason="UNAVAILABLE")
         return answer
@@ -95,6 +115,14 @@ class LedgerErp:
         """The ERP's invoice number by posting key."""
         self.postings: Counter[str] = Counter()
         """Invoices in the books, by order."""
+        self.cancelled: Counter[str] = Counter()
+        """Sales that were cancelled, by order: repeated calls count once."""
+        self.received: dict[str, ReceiveReturnRequest] = {}
+        """Goods receipts of returns, by posting key."""
+        self.credits: dict[str, PostCreditMemoRequest] = {}
+        """Credit memos in the books, by posting key."""
+        self.paid: dict[str, PostPayableRequest] = {}
+        """Carriers' invoices in the books, by posting key."""
 
     async def validate_order(self, request: ValidateOrderRequest) -> ValidateOrderResponse:
         return await self.faults.call("validate_order", lambda: self._validate(request.order))
@@ -142,6 +170,62 @@ class LedgerErp:
 
         return await self.faults.call("post_invoice", act)
 
+    async def cancel_sale(self, request: CancelSaleRequest) -> CancelSaleResponse:
+        def act() -> CancelSaleResponse:
+            again = bool(self.cancelled[request.order_id])
+            self.cancelled[request.order_id] = 1
+            return CancelSaleResponse(already_cancelled=again)
+
+        return await self.faults.call("cancel_sale", act)
+
+    async def receive_return(self, request: ReceiveReturnRequest) -> ReceiveReturnResponse:
+        def act() -> ReceiveReturnResponse:
+            again = request.posting_key in self.received
+            self.received.setdefault(request.posting_key, request)
+            return ReceiveReturnResponse(lines=request.lines, already_received=again)
+
+        return await self.faults.call("receive_return", act)
+
+    async def post_credit_memo(self, request: PostCreditMemoRequest) -> PostCreditMemoResponse:
+        def act() -> PostCreditMemoResponse:
+            again = request.posting_key in self.credits
+            self.credits.setdefault(request.posting_key, request)
+            position = list(self.credits).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"CRE-{position:04d}"
+            )
+            return PostCreditMemoResponse(erp_credit_memo=number, lines=request.lines, already_posted=again)
+
+        return await self.faults.call("post_credit_memo", act)
+
+    async def post_payable(self, request: PostPayableRequest) -> PostPayableResponse:
+        def act() -> PostPayableResponse:
+            again = request.posting_key in self.paid
+            self.paid.setdefault(request.posting_key, request)
+            position = list(self.paid).index(request.posting_key) + 1
+            number = ExternalReference(
+                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"BILL-{position:04d}"
+            )
+            return PostPayableResponse(erp_document=number, already_posted=again)
+
+        return await self.faults.call("post_payable", act)
+
+    def credited(self, order_id: str) -> dict[str, int]:
+        """Return how many pieces of each line credit memos of an order take back."""
+        sums: Counter[str] = Counter()
+        for memo in self.credits.values():
+            if memo.order_id == order_id:
+                sums.update({line.order_line_id: int(line.quantity.value) for line in memo.lines})
+        return dict(sums)
+
+    def returned(self, order_id: str, *, to_stock: bool | None = None) -> dict[str, int]:
+        """Return how many pieces of each line came back; `to_stock` asks only for those that the stock had lost."""
+        sums: Counter[str] = Counter()
+        for receipt in self.received.values():
+            if receipt.order_id == order_id and to_stock in {None, not receipt.never_shipped}:
+                sums.update({line.line_id: int(line.quantity.value) for line in receipt.lines})
+        return dict(sums)
+
 
 class YardFleet:
     """A fleet with one vehicle for each load: every wave's orders of one warehouse ride together."""
@@ -149,12 +233,22 @@ class YardFleet:
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
         self.faults = faults
-        self.assignments: dict[str, Assignment] = {}
+        self.book = YardBook(clock)
+        self.hours: dict[str, HoursOfService] = {}
+        """Hours of drivers, by driver; nobody else's are known."""
         self.live: set[str] = set()
         """Loads on the road."""
+        self._answers: dict[str, bytes] = {}
+        self._vehicles = 0
+        self.hours_of_plan: timedelta | None = None
+        """How long each planned load takes; None means that the plan does not say."""
         self.full = 0
         """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
+        self.silent: set[str] = set()
+        """Loads whose drivers answer no call back."""
+        self.pickup_within: timedelta | None = None
+        """How soon pickups were promised, from the plan on; None where nothing was."""
         self.offered: dict[str, list[str]] = defaultdict(list)
         """Carriers that a load was brought to, in their order."""
         self.connected: dict[str, TenderAnswer.ValueType] = {}
@@ -181,17 +275,20 @@ class YardFleet:
             state=StopState.STOP_STATE_PLANNED,
             tasks=[task for order in orders for task in _tasks(order)],
         )
+        if self.pickup_within is not None:
+            pickup.window.hard = True
+            pickup.window.end_time.FromDatetime(self._clock.now() + self.pickup_within)
         deliveries = [
             Stop(
-                stop_id=ids.derive(load_id, order.order_id),
+                stop_id=ids.derive(load_id, order.order_id, name),
                 sequence=position,
                 kind=StopKind.STOP_KIND_DELIVERY,
-                location=order.ship_to,
+                location=location,
                 state=StopState.STOP_STATE_PLANNED,
                 pod_required=True,
-                tasks=_tasks(order),
+                tasks=tasks,
             )
-            for position, order in enumerate(orders, 2)
+            for position, (order, name, location, tasks) in enumerate(_drops(orders), 2)
         ]
         load = Load(
             load_id=load_id,
@@ -201,6 +298,11 @@ class YardFleet:
             stops=[pickup, *deliveries],
             order_ids=[order.order_id for order in orders],
         )
+        for position, stop in enumerate(load.stops[1:], 1):
+            stop.planned_arrival_time.FromDatetime(self._clock.now() + position * timedelta(hours=2))
+        if self.hours_of_plan is not None:
+            load.figures.duration.FromTimedelta(self.hours_of_plan)
+        self.book.loads.setdefault(load_id, Load.FromString(load.SerializeToString()))
         return PlanLoadsResponse(loads=[load])
 
     async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
@@ -214,46 +316,70 @@ class YardFleet:
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         def act() -> AssignLoadResponse:
-            known = self.assignments.get(request.load_id)
-            if known is None:
-                own = f"truck-{len(self.assignments) + 1}"
+            known = self.book.load(request.load_id).assignments
+            if known:
+                return AssignLoadResponse(assignment=known[-1])
+            if request.carrier_scac:
                 sent = request.vehicle_id or f"{request.carrier_scac}-{request.load_id[:8]}"
-                crew = [request.driver_id] if request.carrier_scac and request.driver_id else []
-                known = Assignment(
-                    epoch=1,
-                    vehicle_id=sent if request.carrier_scac else own,
-                    driver_ids=crew if request.carrier_scac else ["driver-1"],
-                )
-                known.start_time.FromDatetime(self._clock.now())
-                self.assignments[request.load_id] = known
-            return AssignLoadResponse(assignment=known)
+                return AssignLoadResponse(assignment=self.book.begin(request.load_id, sent, request.driver_id))
+            self._vehicles += 1
+            return AssignLoadResponse(
+                assignment=self.book.begin(request.load_id, f"truck-{self._vehicles}", f"driver-{self._vehicles}")
+            )
 
         return await self.faults.call("assign_load", act)
 
     async def dispatch_load(self, request: DispatchLoadRequest) -> DispatchLoadResponse:
         def act() -> DispatchLoadResponse:
+            sent = self.book.dispatch(request)
             self.live.add(request.load_id)
-            return DispatchLoadResponse(dispatch_reference=f"D-{request.load_id[:8]}", plan_version=1)
+            return sent
 
         return await self.faults.call("dispatch_load", act)
 
     async def complete_load(self, request: CompleteLoadRequest) -> CompleteLoadResponse:
         def act() -> CompleteLoadResponse:
             self.live.discard(request.load_id)
+            self.book.end(request.load_id, LoadState.LOAD_STATE_COMPLETED)
             self.freed[request.load_id] += 1
             return CompleteLoadResponse()
 
         return await self.faults.call("complete_load", act)
 
     async def cancel_load(self, request: CancelLoadRequest) -> CancelLoadResponse:
+        if request.load_id in self.silent:
+            raise Unavailable("the driver does not answer", reason="FLEET_UNAVAILABLE")
         self.live.discard(request.load_id)
+        self.book.end(request.load_id, LoadState.LOAD_STATE_CANCELLED)
         return CancelLoadResponse()
 
     async def get_vehicle(self, request: GetVehicleRequest) -> GetVehicleResponse:
         return GetVehicleResponse()
 
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
-        return GetDriverResponse()
+        hours = self.hours.get(request.driver_id)
+        return GetDriverResponse(driver=Driver(driver_id=request.driver_id, hours_of_service=hours))
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        return await self.faults.call("get_load", lambda: GetLoadResponse(load=self.book.load(request.load_id)))
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        def act() -> ReassignLoadResponse:
+            return self.once(request.request_id, ReassignLoadResponse, lambda: self.book.reassign(request))
+
+        return await self.faults.call("reassign_load", act)
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        def act() -> ReplanLoadResponse:
+            return self.once(request.request_id, ReplanLoadResponse, lambda: self.book.replan(request))
+
+        return await self.faults.call("replan_load", act)
+
+    def once(self, request_id: str, kind: type[A], act: Callable[[], A]) -> A:
+        """Do something once for a request, and give the first answer again; a refusal is no answer."""
+        if request_id not in self._answers:
+            self._answers[request_id] = act().SerializeToString()
+        return kind.FromString(self._answers[request_id])
 
 
 def _tasks(order: Order) -> list[StopTask]:
@@ -261,3 +387,16 @@ def _tasks(order: Order) -> list[StopTask]:
         StopTask(order_id=order.order_id, line_id=line.line_id, expected=line.quantities.ordered, sku=line.sku)
         for line in order.lines
     ]
+
+
+def _drops(orders: list[Order]) -> list[tuple[Order, str, Location, list[StopTask]]]:
+    """Return where each order is set down, with its tasks there; the order's own place has no name."""
+    drops = []
+    for order in orders:
+        places: dict[str, tuple[Location, list[StopTask]]] = {}
+        for line, task in zip(order.lines, _tasks(order), strict=True):
+            own = line.HasField("ship_to")
+            place = places.setdefault(line.ship_to.name if own else "", (line.ship_to if own else order.ship_to, []))
+            place[1].append(task)
+        drops += [(order, name, location, tasks) for name, (location, tasks) in places.items()]
+    return drops

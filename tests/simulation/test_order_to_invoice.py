@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from gladhand import ids
 from gladhand.envelope import EnvelopeType
 from gladhand.errors import FailedPrecondition, Unavailable
 from gladhand.testing import eventually
+from logistics.dispatch.v1 import PlanLoadsRequest, PlanLoadsResponse
 from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import InvoiceState
 from logistics.order.v1 import EndOrder, OrderEvent, OrderState
-from tests.simulation.world import World, an_order
+from logistics.process.v1 import WaveState
+from tests.simulation.world import REGION, World, an_order
 
 
 async def test_a_clean_order_ends_invoiced(tmp_path: Path) -> None:
@@ -66,7 +69,9 @@ async def test_a_vehicle_that_leaves_without_a_proof_is_told_of_until_the_proof_
     async with World.opened(tmp_path) as world:
         order_id = await world.submit(an_order("SO-1"))
         world.silent.add(order_id)
-        await world.run_for(timedelta(hours=1), [order_id])
+        await world.run_for(timedelta(hours=3), [order_id])
+        assert not await world.open_exception(order_id)
+        await world.run_for(timedelta(hours=2), [order_id])
         assert (await world.order(order_id)).state == OrderState.ORDER_STATE_IN_EXECUTION
         assert await eventually(lambda: world.open_exception(order_id), what="an open exception")
         await world.prove_late(order_id)
@@ -156,3 +161,28 @@ async def test_faults_cost_time_and_never_an_order(tmp_path: Path, seed: int) ->
             assert (await world.order(order_id)).state == OrderState.ORDER_STATE_INVOICED, await world.parked(order_id)
             assert world.erp.postings[order_id] == 1
         assert not world.fleet.live
+
+
+async def test_waves_that_wait_for_the_same_planner_do_not_lay_an_order_twice(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        planning, answering = world.orchestrator.desk.planning, world.fleet.plan_loads
+
+        async def away(request: PlanLoadsRequest) -> PlanLoadsResponse:
+            raise Unavailable("the planner is away")
+
+        world.fleet.plan_loads = away  # type: ignore[method-assign]
+        order_id = await world.submit(an_order("SO-1"))
+        await world.reach(order_id, OrderState.ORDER_STATE_RELEASED)
+        await eventually(lambda: world.read_model.released_orders(REGION, 1), what="the order in the read model")
+        requests = [ids.derive(order_id, "wave", str(number)) for number in range(3)]
+        for request_id in requests:
+            with pytest.raises(Unavailable):
+                await planning.run(REGION, request_id, "timer")
+        world.fleet.plan_loads = answering  # type: ignore[method-assign]
+        waves = [await planning.run(REGION, request_id, "timer") for request_id in requests]
+        states = [WaveState.Name(wave.state.state) for wave in waves if wave is not None]
+        assert states == ["WAVE_STATE_LAID", "WAVE_STATE_ABANDONED", "WAVE_STATE_ABANDONED"]
+        await world.run_until_settled([order_id])
+        order = await world.order(order_id)
+        assert order.state == OrderState.ORDER_STATE_INVOICED
+        assert len(order.load_ids) == 1

@@ -72,7 +72,7 @@ class Desk:
     asked: int = 0
 
     async def load(self) -> Load:
-        await self.world._quiet()
+        await self.world.quiet()
         (load_id,) = (await self.world.order(self.order_id)).load_ids
         found = (await self.world.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
         assert found is not None
@@ -86,7 +86,7 @@ class Desk:
                 if LoadState.Name(found.state) == f"LOAD_STATE_{state}":
                     return found
             self.world.clock.advance(step)
-            await self.world._quiet()
+            await self.world.quiet()
         raise AssertionError(f"never {state}, but {LoadState.Name((await self.load()).state)}")
 
     async def says(self, carrier: str, answer: CarrierAnswer.ValueType, *, rate: int = 0, conditions: str = "") -> bool:
@@ -106,7 +106,7 @@ class Desk:
         cause = Cause(request_id=ids.derive(self.order_id, "desk", str(self.asked)), region=REGION)
         load_id = (await self.load()).load_id
         outcome = await self.world.orchestrator.desk.journal.load(load_id, wish, cause)
-        await self.world._quiet()
+        await self.world.quiet()
         return outcome.state
 
     async def exceptions(self) -> list[str]:
@@ -163,7 +163,7 @@ async def test_a_waterfall_goes_through_a_no_and_a_silence_to_a_yes_and_on_to_th
         await desk.eventually_told("TENDER_DECLINED")
 
         world.clock.advance(timedelta(minutes=29))
-        await world._quiet()
+        await world.quiet()
         assert offers(await desk.load())[MGCT] == "SENT"
         world.clock.advance(timedelta(minutes=1))
         found = await desk.until("TENDERED", steps=5)

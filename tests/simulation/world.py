@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,9 +16,20 @@ from google.protobuf.message import Message
 from gladhand import ids
 from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
-from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
-from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, SetHold, SettleException
-from logistics.load.v1 import DeliveryEvent, DeliveryEventSource, Load, LoadState, Milestone, Stop, StopKind
+from gladhand.log.port import StoredMessage
+from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock, eventually
+from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, LiftHold, SetHold, SettleException
+from logistics.load.v1 import (
+    DeliveryEvent,
+    DeliveryEventSource,
+    Load,
+    LoadState,
+    Milestone,
+    Stop,
+    StopKind,
+    StopState,
+    StopTask,
+)
 from logistics.order.v1 import LineQuantities, Order, OrderLine, OrderState, ReceiveOrder
 from logistics.pod.v1 import Artifact, ArtifactKind, PodLine, PodMethod, ProofOfDelivery
 from logistics.process.v1 import ProcessPolicy
@@ -41,6 +52,7 @@ from services.orchestrator.submission import content_sha256, order_id_of
 from tests.simulation.outside import Faults, LedgerErp, YardFleet
 
 REGION = "us"
+_A_MOMENT_AGO = timedelta(minutes=2)
 _ENDED = frozenset({OrderState.ORDER_STATE_INVOICED, OrderState.ORDER_STATE_CLOSED, OrderState.ORDER_STATE_CANCELLED})
 
 
@@ -68,6 +80,11 @@ def an_order(number: str, *lines: tuple[str, int]) -> Order:
     return order
 
 
+def trial() -> ProcessPolicy:
+    """Return the policy of worlds that ask for no other."""
+    return ProcessPolicy(name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2))
+
+
 @dataclass
 class World:
     """One mesh in memory."""
@@ -82,10 +99,13 @@ class World:
     dice: random.Random
     refused: dict[str, int] = field(default_factory=dict)
     """Pieces of each line that the consignee refuses, by order id."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Pieces of each line that are not there at the door, by order id; fewer than none are too many."""
     silent: set[str] = field(default_factory=set)
     """Orders of which no proof is handed in at the door."""
     _told: set[tuple[str, str]] = field(default_factory=set)
     _consumers: list[Consumer] = field(default_factory=list)
+    _projector: Projector | None = None
 
     @classmethod
     @asynccontextmanager
@@ -98,9 +118,7 @@ class World:
         bus, store = MemoryBus(broker, clock), MemoryEventStore(broker)
         faults = Faults(seed, share)
         erp, fleet = LedgerErp(faults), YardFleet(clock, faults)
-        policy = policy or ProcessPolicy(
-            name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
-        )
+        policy = policy or trial()
         async with AsyncExitStack() as stack:
             read_model = await stack.enter_async_context(
                 ReadModel.opened(f"sqlite+aiosqlite:///{folder / 'read_model.sqlite'}")
@@ -110,7 +128,8 @@ class World:
             dice = random.Random(seed)
             world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice)
             stopping = asyncio.Event()
-            projector = asyncio.create_task(Projector(store, read_model).run(stopping))
+            world._projector = Projector(store, read_model)
+            projector = asyncio.create_task(world._projector.run(stopping))
             await world.start()
             try:
                 yield world
@@ -174,7 +193,7 @@ class World:
     async def run_until_settled(self, order_ids: list[str], *, rounds: int = 600) -> None:
         """Let time pass and vehicles drive until every order has ended, waits for a person, or was rejected."""
         for _ in range(rounds):
-            await self._quiet()
+            await self.quiet()
             if all([await self._settled(order_id) for order_id in order_ids]):
                 return
             await self._road(order_ids)
@@ -187,25 +206,47 @@ class World:
         """Let a span of time pass in steps, with vehicles driving."""
         end = self.clock.now() + span
         while self.clock.now() < end:
-            await self._quiet()
+            await self.quiet()
             await self._road(order_ids)
             self.clock.advance(timedelta(minutes=5))
             await self.orchestrator.watchdog.look()
-        await self._quiet()
+        await self.quiet()
 
     async def reach(self, order_id: str, state: OrderState.ValueType, *, rounds: int = 100) -> Order:
         """Let time pass, without anybody driving, until an order is in a state."""
         for _ in range(rounds):
-            await self._quiet()
+            await self.quiet()
             found = await self.order(order_id)
             if found.state == state:
                 return found
             self.clock.advance(timedelta(seconds=1))
         raise AssertionError(f"never {OrderState.Name(state)}")
 
+    async def run_while(self, order_id: str, going: Callable[[Order], bool], *, rounds: int = 400) -> Order:
+        """Let time pass and vehicles drive as long as an order is as told, and return it as it then is."""
+        for _ in range(rounds):
+            await self.quiet()
+            found = await self.order(order_id)
+            if not going(found):
+                return found
+            await self._road([order_id])
+            self.clock.advance(timedelta(seconds=5))
+            await self.orchestrator.watchdog.look()
+        raise AssertionError(f"still {OrderState.Name((await self.order(order_id)).state)} after {rounds} rounds")
+
+    async def pass_time(self, span: timedelta) -> None:
+        """Let a span of time pass without anybody driving."""
+        end = self.clock.now() + span
+        while self.clock.now() < end:
+            await self.quiet()
+            self.clock.advance(timedelta(minutes=1))
+            await self.orchestrator.watchdog.look()
+        await self.quiet()
+
     async def wish(self, order_id: str, wish: Message) -> None:
         """Command an order as a person would."""
-        cause = Cause(request_id=ids.derive(order_id, "wish", wish.DESCRIPTOR.name))
+        version = (await self.orchestrator.desk.journal.find(order.DECIDER, order_id)).version
+        cause = Cause(request_id=ids.derive(order_id, "wish", wish.DESCRIPTOR.name, str(version)))
         await self.orchestrator.desk.journal.order(order_id, wish, cause)
 
     async def hold(self, order_id: str, gate: Gate.ValueType, span: timedelta) -> None:
@@ -222,7 +263,7 @@ class World:
         held.expire_time.FromDatetime(self.clock.now() + span)
         cause = Cause(request_id=ids.derive(held.hold_id, "place"), region=REGION)
         await self.orchestrator.desk.journal.hold(held.hold_id, SetHold(hold=held), cause)
-        await self._quiet()
+        await self.quiet()
 
     async def _settled(self, order_id: str) -> bool:
         state = (await self.order(order_id)).state
@@ -231,7 +272,7 @@ class World:
         process = await self.orchestrator.desk.journal.find(fulfilment.DECIDER, order_id)
         return state in _ENDED and process.state.finished
 
-    async def _quiet(self) -> None:
+    async def quiet(self) -> None:
         """Let everything that can run now, run."""
         for _ in range(200):
             await asyncio.sleep(0)
@@ -241,6 +282,17 @@ class World:
                 return
             await asyncio.sleep(0.001)
 
+    async def watch(self) -> None:
+        """Let the watchdog look at all that the log holds."""
+        await self.quiet()
+        await eventually(self._shown, what="a read model that shows the whole log")
+        await self.orchestrator.watchdog.look()
+        await self.quiet()
+
+    async def _shown(self) -> bool:
+        assert self._projector is not None
+        return not any(lag.behind for lag in (await self._projector.lag()).values())
+
     async def _road(self, order_ids: list[str]) -> None:
         """Move every dispatched load by one stop, with the duplicates and the disorder that trackers make."""
         loads = {load_id for order_id in order_ids for load_id in (await self.order(order_id)).load_ids}
@@ -248,7 +300,11 @@ class World:
             found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
             if found is None or not found.assignments or found.state == LoadState.LOAD_STATE_ASSIGNED:
                 continue
-            waiting = [s for s in found.stops if (load_id, s.stop_id) not in self._told]
+            waiting = [
+                s
+                for s in found.stops
+                if (load_id, s.stop_id) not in self._told and s.state != StopState.STOP_STATE_CANCELLED
+            ]
             if waiting:
                 self._told.add((load_id, waiting[0].stop_id))
                 await self._visit(found, waiting[0])
@@ -285,6 +341,32 @@ class World:
         fact.receive_time.FromDatetime(self.clock.now() + timedelta(minutes=minute))
         return fact
 
+    async def prove_again(self, order_id: str, name: str) -> None:
+        """Hand in another proof of every delivery of an order, with what is refused by now."""
+        for load_id in (await self.order(order_id)).load_ids:
+            found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
+            assert found is not None
+            for stop in found.stops:
+                if stop.kind == StopKind.STOP_KIND_DELIVERY:
+                    await self._prove(found, stop, name)
+
+    async def release(self, hold_id: str, person: str) -> None:
+        """Let a person release a hold."""
+        released = Cause(request_id=ids.derive(hold_id, "release"))
+        wish = LiftHold(released_by=person, evidence="looked at")
+        outcome = await self.orchestrator.desk.journal.hold(hold_id, wish, released)
+        assert outcome.state.hold is not None
+        await self.orchestrator.desk.holds.apply(outcome.state.hold, released)
+        await self.quiet()
+
+    def lose_timers(self, kind: str) -> None:
+        """Lose every timer of a kind that is set."""
+        self.bus.timers.forget(kind)
+
+    def messages(self, stream: str) -> list[StoredMessage]:
+        """Return what stands in a stream."""
+        return list(self.bus.broker.stream(stream).messages.values())
+
     async def prove_late(self, order_id: str) -> None:
         """Hand in what was not handed in at the door."""
         self.silent.discard(order_id)
@@ -295,7 +377,14 @@ class World:
                 if stop.kind == StopKind.STOP_KIND_DELIVERY:
                     await self._prove(found, stop)
 
-    async def _prove(self, found: Load, stop: Stop) -> None:
+    def _there(self, stop: Stop, task: StopTask) -> int:
+        return int(task.expected.value) - (0 if stop.disposition_id else self.missing.get(task.order_id, 0))
+
+    def _refuses(self, stop: Stop, order_id: str) -> int:
+        """Return the pieces that are refused at a stop: never where goods come back or are brought once more."""
+        return 0 if stop.disposition_id else self.refused.get(order_id, 0)
+
+    async def _prove(self, found: Load, stop: Stop, name: str = "", ago: timedelta = _A_MOMENT_AGO) -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
             object_name="signature",
@@ -304,7 +393,7 @@ class World:
             size_bytes=1,
         )
         proof = ProofOfDelivery(
-            pod_id=ids.derive(stop.stop_id, "pod"),
+            pod_id=ids.derive(stop.stop_id, "pod", *([name] if name else [])),
             load_id=found.load_id,
             stop_id=stop.stop_id,
             methods=[PodMethod.POD_METHOD_SIGNATURE],
@@ -315,15 +404,15 @@ class World:
                 PodLine(
                     order_id=task.order_id,
                     line_id=task.line_id,
-                    delivered=task.expected,
-                    accepted=pieces(int(task.expected.value) - self.refused.get(task.order_id, 0)),
-                    rejected=pieces(self.refused.get(task.order_id, 0)),
-                    reason="DAMAGED" if self.refused.get(task.order_id, 0) else "",
+                    delivered=pieces(self._there(stop, task)),
+                    accepted=pieces(self._there(stop, task) - self._refuses(stop, task.order_id)),
+                    rejected=pieces(self._refuses(stop, task.order_id)),
+                    reason="DAMAGED" if self._refuses(stop, task.order_id) else "",
                 )
                 for task in stop.tasks
             ],
         )
-        proof.capture_time.FromDatetime(self.clock.now() - timedelta(minutes=2))
+        proof.capture_time.FromDatetime(self.clock.now() - ago)
         try:
             await self.orchestrator.desk.proofs.record(proof, Cause(request_id=ids.derive(proof.pod_id, "request")))
         except GladhandError:

@@ -12,7 +12,7 @@ from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.edge.v1 import edge_ingest_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
 from logistics.exception.v1 import ExceptionEvent, ExcursionEvent, HoldEvent
-from logistics.invoice.v1 import InvoiceEvent
+from logistics.invoice.v1 import InvoiceEvent, PayableEvent
 from logistics.load.v1 import LoadEvent
 from logistics.orchestrator.v1 import orchestrator_service_pb2
 from logistics.order.v1 import OrderEvent
@@ -32,7 +32,7 @@ IDENTITIES: Final = tuple(service.GetOptions().Extensions[service_pb2.service].i
 
 _EVENTS: Final[tuple[type[Message], ...]] = (
     OrderEvent, LoadEvent, PodEvent, InvoiceEvent, ExceptionEvent, HoldEvent, FulfilmentEvent, WaveEvent,
-    ExcursionEvent,
+    ExcursionEvent, PayableEvent,
 )  # fmt: skip
 
 ENVELOPES: Final = {EnvelopeType.of(message).aggregate: message for message in _EVENTS}

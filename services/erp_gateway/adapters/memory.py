@@ -7,16 +7,16 @@ done, stock is finite, deliveries and invoices exist once. It passes the suite i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
-from gladhand.clock import Clock
 from gladhand.errors import Ambiguous, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.order.v1 import order_pb2
-from logistics.type.v1 import place_pb2, quantity_pb2, reference_pb2
-from services.erp_gateway.adapters.memory_invoice import MemoryInvoice, draft_invoice, invoice_answer
+from logistics.type.v1 import quantity_pb2, reference_pb2
+from services.erp_gateway.adapters.memory_afterwards import credit_answer
+from services.erp_gateway.adapters.memory_erp import MemoryDelivery, MemoryErp, MemorySale
+from services.erp_gateway.adapters.memory_invoice import draft_invoice, invoice_answer
 from services.erp_gateway.adapters.port import (
     Change,
     ChangePage,
@@ -31,86 +31,6 @@ from services.erp_gateway.translation import content_digest, missing_document, r
 _SALES_ORDER = reference_pb2.REFERENCE_TYPE_SALES_ORDER
 _DELIVERY = reference_pb2.REFERENCE_TYPE_DELIVERY_ORDER
 _INVOICE = reference_pb2.REFERENCE_TYPE_INVOICE
-
-
-@dataclass(slots=True)
-class MemoryDelivery:
-    """A goods shipment: what goes to one place."""
-
-    number: str
-    quantities: dict[str, Decimal]
-    reference: str = ""
-    notes: list[str] = field(default_factory=list)
-    state: str = "waiting"
-
-
-@dataclass(slots=True)
-class MemorySale:
-    """A sale; ``condition`` is EDITED until the desk confirms it."""
-
-    order: order_pb2.Order
-    number: str
-    stamp: int
-    condition: SaleCondition = SaleCondition.READY
-    deliveries: list[MemoryDelivery] = field(default_factory=list)
-    invoice: MemoryInvoice | None = None
-
-
-@dataclass(slots=True)
-class MemoryCustomer:
-    """A customer with the addresses that goods may go to, by the ERP's name of each."""
-
-    name: str
-    places: dict[str, place_pb2.Location] = field(default_factory=dict)
-    active: bool = True
-    credit_limit: Decimal | None = None
-    credit_used: Decimal = Decimal(0)
-
-
-class MemoryErp:
-    """The ERP itself: what its own users see and do, and the faults that a test may give it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.customers: dict[str, MemoryCustomer] = {}
-        self.warehouses: dict[str, place_pb2.Location] = {}
-        self.stock: dict[tuple[str, str], Decimal] = {}
-        self.products: set[str] = set()
-        self.sales: dict[str, MemorySale] = {}
-        self.reachable = True
-        self.answers_to_lose = 0
-        self._stamp = 0
-
-    def tick(self) -> int:
-        """The next change stamp."""
-        self._stamp += 1
-        return self._stamp
-
-    def place(self, order: order_pb2.Order, *, confirmed: bool = True) -> str:
-        """Enter a sale; one delivery per place. The order's number is given by the ERP. Returns it."""
-        number = str(len(self.sales) + 1)
-        order.references.insert(
-            0, reference_pb2.ExternalReference(system=order.erp_instance, type=_SALES_ORDER, value=number)
-        )
-        sale = MemorySale(order, number, self.tick())
-        sale.condition = SaleCondition.READY if confirmed else SaleCondition.EDITED
-        self._lay_deliveries(sale)
-        self.sales[number] = sale
-        return number
-
-    def touch(self, number: str) -> MemorySale:
-        """A sale about to be changed by its desk."""
-        sale = self.sales[number]
-        sale.stamp = self.tick()
-        return sale
-
-    def _lay_deliveries(self, sale: MemorySale) -> None:
-        by_place: dict[str, dict[str, Decimal]] = {}
-        for line in sale.order.lines:
-            place = line.ship_to if line.HasField("ship_to") else sale.order.ship_to
-            by_place.setdefault(place.name, {})[line.line_id] = Decimal(line.quantities.ordered.value)
-        for at, quantities in enumerate(by_place.values(), start=1):
-            sale.deliveries.append(MemoryDelivery(f"{sale.number}/{at}", quantities))
 
 
 class MemoryAdapter:
@@ -280,6 +200,9 @@ class MemoryAdapter:
     async def post_invoice(self, request: erp.PostInvoiceRequest) -> erp.PostInvoiceResponse:
         """Post the draft once."""
         sale = self._sale(request.order_references)
+        charges = [line for line in request.invoice.lines if line.charge_id]
+        if len(charges) == len(request.invoice.lines) and sale.invoice is None:
+            sale.invoice = draft_invoice(sale.order, {}, f"INV-{sale.number}")
         invoice = sale.invoice
         if invoice is None:
             raise Unavailable(
@@ -288,9 +211,82 @@ class MemoryAdapter:
         invoice.check(request.invoice)
         already = bool(invoice.posting_key)
         if not already:
+            invoice.charges = charges
             invoice.posting_key, invoice.posted_at = request.posting_key, self.erp.clock.now()
         self._answer(after_work=True)
         return invoice_answer(invoice, self._name(_INVOICE, invoice.number), already_posted=already)
+
+    async def cancel_sale(self, request: erp.CancelSaleRequest) -> erp.CancelSaleResponse:
+        """Waiting deliveries cancelled where nothing of them is wanted any more."""
+        sale = self._sale(request.order_references)
+        known = {line.line_id for line in sale.order.lines}
+        unwanted = {line.line_id: Decimal(line.quantity.value) for line in request.lines}
+        if strange := sorted(set(unwanted) - known):
+            raise FailedPrecondition(
+                f"sale {sale.number} has no line {strange[0]!r}", reason="ERP_DOCUMENT_NOT_FOUND",
+                metadata={"line_id": strange[0]},
+            )  # fmt: skip
+        already = request.posting_key in self.erp.afterwards.cancelled
+        self.erp.afterwards.cancelled.add(request.posting_key)
+        for delivery in sale.deliveries:
+            wanted = any(amount > unwanted.get(line, Decimal(0)) for line, amount in delivery.quantities.items())
+            if delivery.state == "waiting" and not (unwanted and wanted):
+                delivery.state = "cancelled"
+        if not any(delivery.state == "waiting" for delivery in sale.deliveries):
+            sale.condition = SaleCondition.WITHDRAWN
+        self._answer(after_work=True)
+        open_still = [self._name(_DELIVERY, d.number) for d in sale.deliveries if d.state != "done"]
+        return erp.CancelSaleResponse(references=open_still, already_cancelled=already)
+
+    async def receive_return(self, request: erp.ReceiveReturnRequest) -> erp.ReceiveReturnResponse:
+        """Goods back in stock, once; those that never left it are noted only."""
+        sale = self._sale(request.order_references)
+        done = [delivery.quantities for delivery in sale.deliveries if delivery.state == "done"]
+        shipped = {line: amount for quantities in done for line, amount in quantities.items()}
+        already = self.erp.afterwards.take_back(sale.number, shipped, request)
+        warehouse = request.warehouse_code or reference_value(
+            sale.order.ship_from.references, reference_pb2.REFERENCE_TYPE_ADDRESS
+        )
+        sku_of = {line.line_id: line.sku for line in sale.order.lines}
+        for line in request.lines if not (already or request.never_shipped) else ():
+            place = (warehouse, sku_of[line.line_id])
+            self.erp.stock[place] = self.erp.stock.get(place, Decimal(0)) + Decimal(line.quantity.value)
+        self._answer(after_work=True)
+        received = [self._name(_DELIVERY, f"R-{request.posting_key}")] if not request.never_shipped else []
+        return erp.ReceiveReturnResponse(references=received, lines=request.lines, already_received=already)
+
+    async def post_credit_memo(self, request: erp.PostCreditMemoRequest) -> erp.PostCreditMemoResponse:
+        """A credit memo, once."""
+        sale = self._sale(request.order_references)
+        if sale.invoice is None:
+            raise missing_document(request.erp_invoice.value or sale.number)
+        already = self.erp.afterwards.credit(sale.number, sale.invoice, request, self.erp.clock.now())
+        self._answer(after_work=True)
+        memo = self.erp.afterwards.memos[request.posting_key]
+        return credit_answer(memo, request, self._name(_INVOICE, memo.number), already_posted=already)
+
+    async def post_payable(self, request: erp.PostPayableRequest) -> erp.PostPayableResponse:
+        """A supplier invoice, once."""
+        if not self.erp.reachable:
+            self._answer()
+        already = self.erp.afterwards.owe(request, self.erp.clock.now())
+        self._answer(after_work=True)
+        owed = self.erp.afterwards.owed[request.posting_key]
+        return erp.PostPayableResponse(
+            erp_document=self._name(_INVOICE, owed.number), already_posted=already, total=owed.total
+        )
+
+    async def get_payable(self, posting_key: str) -> erp.GetPayableResponse:
+        """A supplier invoice; nothing is ever paid here."""
+        self._answer()
+        owed = self.erp.afterwards.owed.get(posting_key)
+        if owed is None:
+            raise missing_document(posting_key)
+        answer = erp.GetPayableResponse(
+            erp_document=self._name(_INVOICE, owed.number), state="posted", posted=True, total=owed.total
+        )
+        answer.post_time.FromDatetime(owed.posted_at)
+        return answer
 
     async def get_document(self, reference: reference_pb2.ExternalReference) -> erp.ErpDocument:
         """A sale, delivery or invoice by number, or by the reference that was left on it."""

@@ -26,10 +26,12 @@ class MemoryInvoice:
     posting_key: str = ""
     posted_at: datetime | None = None
     tax_rate: Decimal = field(default=Decimal("0.0881"))
+    charges: list[invoice_pb2.InvoiceLine] = field(default_factory=list)
+    """What is billed beside the goods."""
 
     def check(self, asked: invoice_pb2.Invoice) -> None:
         """Raise FailedPrecondition where the draft does not say what was accepted."""
-        accepted = {line.order_line_id: Decimal(line.quantity.value) for line in asked.lines}
+        accepted = {line.order_line_id: Decimal(line.quantity.value) for line in asked.lines if not line.charge_id}
         for line in sorted(set(accepted) | set(self.quantities)):
             said, kept = self.quantities.get(line, Decimal(0)), accepted.get(line, Decimal(0))
             if said != kept:
@@ -73,6 +75,10 @@ def invoice_answer(
                 amount=money(amount * invoice.prices[line], invoice.currency),
             )
         )
+    for charge in invoice.charges:
+        net += _amount(charge.amount)
+        lines.append(charge)
+        lines[-1].line_no = len(lines)
     tax = (net * invoice.tax_rate).quantize(Decimal("0.01"))
     answer = erp.PostInvoiceResponse(
         erp_invoice=name,

@@ -161,6 +161,37 @@ class ErpAdapter(Protocol):
         """
         ...
 
+    async def cancel_sale(self, request: erp.CancelSaleRequest) -> erp.CancelSaleResponse:
+        """Give free what is not shipped of an order. Raises NotFound, FailedPrecondition, Unavailable, Ambiguous."""
+        ...
+
+    async def receive_return(self, request: erp.ReceiveReturnRequest) -> erp.ReceiveReturnResponse:
+        """Receive goods that came back, once by the posting key.
+
+        Raises NotFound, FailedPrecondition (QUANTITY_EXCEEDED for more than was shipped), Unavailable, Ambiguous.
+        """
+        ...
+
+    async def post_credit_memo(self, request: erp.PostCreditMemoRequest) -> erp.PostCreditMemoResponse:
+        """Post a credit memo, once by the posting key.
+
+        Raises NotFound for the invoice, FailedPrecondition (QUANTITY_EXCEEDED for more than it has left, ERP_REFUSED),
+        Unavailable, Ambiguous.
+        """
+        ...
+
+    async def post_payable(self, request: erp.PostPayableRequest) -> erp.PostPayableResponse:
+        """Post a carrier's invoice, once by the posting key.
+
+        Raises FailedPrecondition (ERP_DOCUMENT_NOT_FOUND for a carrier that the ERP does not know, ERP_REFUSED),
+        Unavailable, Ambiguous.
+        """
+        ...
+
+    async def get_payable(self, posting_key: str) -> erp.GetPayableResponse:
+        """Return a carrier's invoice as it stands. Raises NotFound (ERP_DOCUMENT_NOT_FOUND), Unavailable."""
+        ...
+
     async def get_document(self, reference: reference_pb2.ExternalReference) -> erp.ErpDocument:
         """Return a document as it stands. Raises NotFound (ERP_DOCUMENT_NOT_FOUND), InvalidArgument, Unavailable."""
         ...

@@ -18,6 +18,7 @@ from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import reference_pb2
 from services.erp_gateway.adapters.port import ChangePage, OrderFacts, SaleCondition, SaleReading
+from services.erp_gateway.adapters.tryton_credit import CreditPoster
 from services.erp_gateway.adapters.tryton_delivery import DeliveryPoster
 from services.erp_gateway.adapters.tryton_documents import DocumentReader
 from services.erp_gateway.adapters.tryton_errors import TrytonError, UserError
@@ -32,12 +33,15 @@ from services.erp_gateway.adapters.tryton_order import (
     open_shipments,
     order_from_sale,
 )
+from services.erp_gateway.adapters.tryton_payable import PayablePoster
 from services.erp_gateway.adapters.tryton_press import Presses, PressPolicy
 from services.erp_gateway.adapters.tryton_reading import read_sales
+from services.erp_gateway.adapters.tryton_returns import ReturnReceiver
 from services.erp_gateway.adapters.tryton_rpc import TrytonLogin, TrytonSession
 from services.erp_gateway.adapters.tryton_sales import find_sale
 from services.erp_gateway.adapters.tryton_snapshot import SaleSnapshot
 from services.erp_gateway.adapters.tryton_units import UnknownUnitError
+from services.erp_gateway.adapters.tryton_withdrawal import SaleCanceller
 from services.erp_gateway.translation import content_digest, sales_order_of
 
 _Answer = TypeVar("_Answer")
@@ -79,6 +83,10 @@ class TrytonAdapter:
         self._master = MasterReader(self._session, options.instance)
         self._deliveries = DeliveryPoster(self._session, self._presses, options.instance, wait_s=options.queue_wait_s)
         self._invoices = InvoicePoster(self._session, self._presses, options.instance, wait_s=options.queue_wait_s)
+        self._cancels = SaleCanceller(self._session, self._presses, options.instance, wait_s=options.queue_wait_s)
+        self._returns = ReturnReceiver(self._session, self._presses, options.instance)
+        self._credits = CreditPoster(self._session, self._presses, options.instance)
+        self._payables = PayablePoster(self._session, self._presses, options.instance)
         self._documents = DocumentReader(self._session, options.instance)
 
     @property
@@ -170,6 +178,30 @@ class TrytonAdapter:
         """The invoice posted once."""
         async with self._writing_order(request.order_references) as sale_id:
             return await self._invoices.post(sale_id, request)
+
+    async def cancel_sale(self, request: erp.CancelSaleRequest) -> erp.CancelSaleResponse:
+        """Open shipments cancelled."""
+        async with self._writing_order(request.order_references) as sale_id:
+            return await self._cancels.cancel(sale_id, request)
+
+    async def receive_return(self, request: erp.ReceiveReturnRequest) -> erp.ReceiveReturnResponse:
+        """A customer return done."""
+        async with self._writing_order(request.order_references) as sale_id:
+            return await self._returns.receive(sale_id, request)
+
+    async def post_credit_memo(self, request: erp.PostCreditMemoRequest) -> erp.PostCreditMemoResponse:
+        """The credit memo posted once."""
+        async with self._writing_order(request.order_references) as sale_id:
+            return await self._credits.post(sale_id, request)
+
+    async def post_payable(self, request: erp.PostPayableRequest) -> erp.PostPayableResponse:
+        """The supplier invoice posted once."""
+        async with self._writing(request.posting_key):
+            return await self._payables.post(request)
+
+    async def get_payable(self, posting_key: str) -> erp.GetPayableResponse:
+        """The supplier invoice as it stands."""
+        return await self._reading(lambda: self._payables.read(posting_key))
 
     def _reading_of(self, sale: SaleSnapshot) -> SaleReading:
         reading = SaleReading(str(sale.id), _condition(sale), sale.number or "", sale.stamp.isoformat())

@@ -22,8 +22,8 @@ from services.erp_gateway.adapters.tryton_delivery_plan import (
 )
 from services.erp_gateway.adapters.tryton_order import open_shipments
 from services.erp_gateway.adapters.tryton_press import Presses
-from services.erp_gateway.adapters.tryton_rpc import TrytonSession, WizardForm
-from services.erp_gateway.adapters.tryton_sales import note_once, read_sale
+from services.erp_gateway.adapters.tryton_rpc import TrytonSession
+from services.erp_gateway.adapters.tryton_sales import ignore_cancelled, note_once, read_sale
 from services.erp_gateway.adapters.tryton_snapshot import SaleSnapshot, ShipmentRow
 from services.erp_gateway.adapters.tryton_units import quantity
 from services.erp_gateway.translation import plain
@@ -123,7 +123,7 @@ class DeliveryPoster:
         for shipment in plan.cancel:
             await self._presses.press(_SHIPMENT, "cancel", [shipment], _CANCELLED)
         if plan.cancel or sale.shipment_state == "exception":
-            await self._ignore_cancelled(sale.id)
+            await ignore_cancelled(self._session, sale.id)
             return True
         return False
 
@@ -210,18 +210,6 @@ class DeliveryPoster:
         )  # fmt: skip
         await self._session.model(_SHIPMENT, "wait", list(ids))
         return sorted({row["product."]["code"] or f"product {row['product.']['id']}" for row in rows})
-
-    async def _ignore_cancelled(self, sale_id: int) -> None:
-        """Tell the sale that what was cancelled shall not be delivered again; otherwise it waits for a decision."""
-        (row,) = await self._session.read("sale.sale", [sale_id], ["shipment_state"])
-        if row["shipment_state"] != "exception":
-            return
-
-        async def steps(form: WizardForm) -> None:
-            form.values["ask"].update(ignore_moves=form.values["ask"]["domain_moves"], recreate_moves=[])
-            await form.go("handle")
-
-        await self._session.wizard("sale.handle.shipment.exception", steps, record=("sale.sale", sale_id))
 
     async def _note_proofs(self, sale: SaleSnapshot, request: erp.PostDeliveryRequest) -> None:
         for shipment in sale.shipments:

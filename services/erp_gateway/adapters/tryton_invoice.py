@@ -15,6 +15,7 @@ from typing import Any
 from gladhand.errors import Conflict, FailedPrecondition, Unavailable
 from logistics.erp.v1 import erp_gateway_service_pb2 as erp
 from logistics.type.v1 import reference_pb2
+from services.erp_gateway.adapters.tryton_charges import bills_goods, charges_of, lay_charges, open_for_charges
 from services.erp_gateway.adapters.tryton_errors import AmbiguousError
 from services.erp_gateway.adapters.tryton_invoice_check import (
     InvoiceLineRow,
@@ -34,7 +35,9 @@ _FIELDS = (
     "state", "number", "type", "reference", "lines", "currency.code", "untaxed_amount", "tax_amount", "total_amount",
     "move.last_modified_at", "_timestamp",
 )  # fmt: skip
-_LINE_FIELDS = ("origin", "type", "quantity", "unit.symbol", "unit_price", "amount", "description", "product.code")
+_LINE_FIELDS = (
+    "origin", "type", "quantity", "unit.symbol", "unit_price", "amount", "description", "product.code", "note",
+)  # fmt: skip
 
 
 class InvoicePoster:
@@ -60,7 +63,12 @@ class InvoicePoster:
 
     async def post(self, sale_id: int, request: erp.PostInvoiceRequest) -> erp.PostInvoiceResponse:
         """Post the sale's invoice, or answer the one that is posted already."""
+        asked = request.invoice.lines
+        if not bills_goods(asked):
+            await open_for_charges(self._session, sale_id, request.posting_key)
         invoice = await self._the_invoice(sale_id, request.posting_key)
+        if await lay_charges(self._session, invoice, charges_of(asked)):
+            (invoice,) = await self._session.read(_INVOICE, [invoice["id"]], _FIELDS)
         rows = await self._lines(invoice)
         self._compare(invoice, rows, request)
         already = invoice["state"] in _POSTED
@@ -73,7 +81,7 @@ class InvoicePoster:
         """The sale's one live invoice; waits for the ERP to draft it."""
         pause, waited = 0.25, 0.0
         while True:
-            invoices = await self._live_invoices(sale_id)
+            invoices = await self._live_invoices(sale_id, posting_key)
             if invoices:
                 break
             if waited >= self._wait_s:
@@ -91,9 +99,12 @@ class InvoicePoster:
             )  # fmt: skip
         return (ours or invoices)[0]
 
-    async def _live_invoices(self, sale_id: int) -> list[dict[str, Any]]:
+    async def _live_invoices(self, sale_id: int, posting_key: str) -> list[dict[str, Any]]:
+        """The sale's own, and one that bills charges alone, which Tryton does not count among them."""
         (sale,) = await self._session.read("sale.sale", [sale_id], ["invoices"])
         invoices = await self._session.read(_INVOICE, sorted(sale["invoices"]), _FIELDS)
+        if not invoices:
+            invoices = await self._session.search_read(_INVOICE, [("reference", "=", posting_key)], list(_FIELDS))
         return [invoice for invoice in invoices if invoice["state"] != "cancelled" and invoice["type"] == "out"]
 
     async def _lines(self, invoice: dict[str, Any]) -> list[InvoiceLineRow]:
@@ -188,4 +199,5 @@ def invoice_line(row: dict[str, Any]) -> InvoiceLineRow:
         unit=(row.get("unit.") or {}).get("symbol") or "u",
         unit_price=row["unit_price"],
         amount=row["amount"],
+        charge_id=row.get("note") or "",
     )

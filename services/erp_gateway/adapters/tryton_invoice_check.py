@@ -23,6 +23,8 @@ class InvoiceLineRow:
     unit: str
     unit_price: Decimal
     amount: Decimal
+    charge_id: str = ""
+    """Our charge that the line bills; empty for what the ERP put there itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def accepted_by_sale_line(lines: Sequence[invoice_pb2.InvoiceLine]) -> dict[str,
     """The accepted quantity by sale line: the parts of a line at several addresses count together."""
     accepted: dict[str, Decimal] = {}
     for line in lines:
-        if line.basis in (invoice_pb2.CHARGE_BASIS_UNSPECIFIED, invoice_pb2.CHARGE_BASIS_GOODS):
+        if not line.charge_id and line.basis in (invoice_pb2.CHARGE_BASIS_UNSPECIFIED, invoice_pb2.CHARGE_BASIS_GOODS):
             sale_line = line.order_line_id.partition("-")[0]
             accepted[sale_line] = accepted.get(sale_line, Decimal(0)) + Decimal(line.quantity.value)
     return accepted
@@ -75,6 +77,14 @@ def posted_lines(
             and line.order_line_id.partition("-")[0] == str(row.sale_line)
             and Decimal(line.quantity.value) != 0
         ]
+        charge = next((line for line in asked if line.charge_id and line.charge_id == row.charge_id), None)
+        if charge is not None:
+            billed = invoice_pb2.InvoiceLine()
+            billed.CopyFrom(charge)
+            billed.line_no = len(answer) + 1
+            billed.amount.CopyFrom(money(row.amount, currency))
+            answer.append(billed)
+            continue
         if not parts:
             answer.append(_line(len(answer) + 1, row, row.quantity, row.amount, currency))
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gladhand.errors import Conflict
 from services.erp_gateway.adapters.tryton_reading import read_sales
-from services.erp_gateway.adapters.tryton_rpc import TrytonSession
+from services.erp_gateway.adapters.tryton_rpc import TrytonSession, WizardForm
 from services.erp_gateway.adapters.tryton_snapshot import SaleSnapshot
 from services.erp_gateway.translation import missing_document
 
@@ -27,8 +27,26 @@ async def read_sale(session: TrytonSession, sale_id: int) -> SaleSnapshot:
     return found[0]
 
 
-async def note_once(session: TrytonSession, resource: str, key: str, message: str) -> None:
-    """Put a note on a record, visible to its users, unless one with ``key`` is there. ``key`` begins the note."""
+async def note_once(session: TrytonSession, resource: str, key: str, message: str) -> bool:
+    """Put a note on a record, visible to its users, unless one with ``key`` is there; whether there was none.
+
+    ``key`` begins the note.
+    """
     notes = await session.search_read("ir.note", [("resource", "=", resource)], ["message"])
-    if not any((note["message"] or "").startswith(f"{key}\n") for note in notes):
-        await session.create("ir.note", {"resource": resource, "message": f"{key}\n{message}"})
+    if any((note["message"] or "").startswith(f"{key}\n") for note in notes):
+        return False
+    await session.create("ir.note", {"resource": resource, "message": f"{key}\n{message}"})
+    return True
+
+
+async def ignore_cancelled(session: TrytonSession, sale_id: int) -> None:
+    """Tell the sale that what was cancelled shall not be delivered again; otherwise it waits for a decision."""
+    (row,) = await session.read("sale.sale", [sale_id], ["shipment_state"])
+    if row["shipment_state"] != "exception":
+        return
+
+    async def steps(form: WizardForm) -> None:
+        form.values["ask"].update(ignore_moves=form.values["ask"]["domain_moves"], recreate_moves=[])
+        await form.go("handle")
+
+    await session.wizard("sale.handle.shipment.exception", steps, record=("sale.sale", sale_id))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gladhand.decider import Decider
 from gladhand.lifecycle import MachineState
@@ -17,6 +18,7 @@ from logistics.exception.v1 import (
     ExceptionAcknowledged,
     ExceptionClosed,
     ExceptionCommand,
+    ExceptionEscalated,
     ExceptionEvent,
     ExceptionKind,
     ExceptionOpened,
@@ -28,14 +30,22 @@ from logistics.exception.v1 import (
 )
 from services.orchestrator.deciders.refusal import no_way, refused, violated
 
-_UNSOLVED = frozenset(
+UNSOLVED = frozenset(
     {
         ExceptionState.EXCEPTION_STATE_OPEN,
         ExceptionState.EXCEPTION_STATE_ACKNOWLEDGED,
         ExceptionState.EXCEPTION_STATE_IN_PROGRESS,
     }
 )
+"""States in which somebody still has to act."""
+
 _SOLVED = frozenset({ExceptionState.EXCEPTION_STATE_RESOLVED, ExceptionState.EXCEPTION_STATE_CLOSED})
+
+
+_SET_BY_US = (
+    "state", "version", "create_time", "update_time", "resolution_code", "resolution_note", "escalation_level",
+    "escalate_time",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def _open(state: State, command: ExceptionCommand) -> Message | None:
     if state.exception is None:
         opened = MeshException()
         opened.CopyFrom(told)
-        for name in ("state", "version", "create_time", "update_time", "resolution_code", "resolution_note"):
+        for name in _SET_BY_US:
             _clear(opened, name)
         return ExceptionOpened(exception=opened)
     if told.kind != state.exception.kind:
@@ -84,7 +94,7 @@ def _open(state: State, command: ExceptionCommand) -> Message | None:
 def _acknowledge(exception: MeshException, command: ExceptionCommand) -> Message | None:
     if exception.state == ExceptionState.EXCEPTION_STATE_OPEN:
         return ExceptionAcknowledged(owner=command.acknowledge.owner)
-    if exception.state in _UNSOLVED:
+    if exception.state in UNSOLVED:
         return None
     raise _ended(exception, "taking note of it")
 
@@ -92,7 +102,7 @@ def _acknowledge(exception: MeshException, command: ExceptionCommand) -> Message
 def _begin_work(exception: MeshException, command: ExceptionCommand) -> Message | None:
     if exception.state == ExceptionState.EXCEPTION_STATE_IN_PROGRESS:
         return None
-    if exception.state in _UNSOLVED:
+    if exception.state in UNSOLVED:
         return ExceptionWorkBegan(owner=command.begin_work.owner)
     raise _ended(exception, "working on it")
 
@@ -101,7 +111,7 @@ def _resolve(exception: MeshException, command: ExceptionCommand) -> Message | N
     wish = command.resolve
     if not wish.code:
         raise violated("code", "say in one word what was done, for example ACCEPTED_SHORT")
-    if exception.state in _UNSOLVED:
+    if exception.state in UNSOLVED:
         return ExceptionResolved(code=wish.code, note=wish.note)
     if exception.state in _SOLVED and wish.code == exception.resolution_code:
         return None
@@ -117,7 +127,7 @@ def _close(exception: MeshException, _command: ExceptionCommand) -> Message | No
 
 
 def _void(exception: MeshException, command: ExceptionCommand) -> Message | None:
-    if exception.state in _UNSOLVED:
+    if exception.state in UNSOLVED:
         return ExceptionVoided(reason=command.void.reason)
     if exception.state == ExceptionState.EXCEPTION_STATE_VOIDED:
         return None
@@ -126,10 +136,39 @@ def _void(exception: MeshException, command: ExceptionCommand) -> Message | None
 
 def _reopen(exception: MeshException, command: ExceptionCommand) -> Message | None:
     if exception.state in _SOLVED:
-        return ExceptionReopened(reason=command.reopen.reason)
-    if exception.state in _UNSOLVED:
+        reopened = ExceptionReopened(reason=command.reopen.reason)
+        if command.reopen.HasField("due_time"):
+            reopened.due_time.CopyFrom(command.reopen.due_time)
+        return reopened
+    if exception.state in UNSOLVED:
         return None
     raise no_way("exception", ExceptionState, exception.state, "reopening it", "open a new one")
+
+
+def call_time(exception: MeshException) -> Timestamp | None:
+    """Return when the next one is called about an exception that stays open, None where nobody is left to call."""
+    if exception.escalation_level:
+        return exception.escalate_time if exception.HasField("escalate_time") else None
+    return exception.due_time if exception.HasField("due_time") else None
+
+
+def _escalate(exception: MeshException, command: ExceptionCommand) -> Message | None:
+    """Call the next one; what was put right meanwhile, and a level that was called already, is nothing new."""
+    wish = command.escalate
+    if exception.state not in UNSOLVED or wish.level <= exception.escalation_level:
+        return None
+    if wish.level != exception.escalation_level + 1:
+        raise violated("level", f"level {exception.escalation_level + 1} is next; call one after the other")
+    due = call_time(exception)
+    if due is None:
+        raise no_way("exception", ExceptionState, exception.state, "escalating it", "nobody is left to call")
+    if command.decide_time.ToNanoseconds() < due.ToNanoseconds():
+        remedy = f"its time comes at {due.ToJsonString()}"
+        raise no_way("exception", ExceptionState, exception.state, "escalating it", remedy)
+    escalated = ExceptionEscalated(owner=wish.owner, level=wish.level)
+    if wish.HasField("next_time"):
+        escalated.next_time.CopyFrom(wish.next_time)
+    return escalated
 
 
 def _ended(exception: MeshException, wish: str) -> Exception:
@@ -148,6 +187,7 @@ _WISHES: Mapping[str, Callable[[MeshException, ExceptionCommand], Message | None
     "close": _close,
     "void": _void,
     "reopen": _reopen,
+    "escalate": _escalate,
 }
 
 _TARGETS: Mapping[str, ExceptionState.ValueType] = {
@@ -175,7 +215,7 @@ def _evolve(state: State, event: ExceptionEvent) -> State:
         case "work_began":
             exception.owner = event.work_began.owner or exception.owner
         case "escalated":
-            exception.owner = event.escalated.owner or exception.owner
+            _escalated(exception, event.escalated)
         case "resolved":
             exception.resolution_code = event.resolved.code
             exception.resolution_note = event.resolved.note
@@ -184,6 +224,7 @@ def _evolve(state: State, event: ExceptionEvent) -> State:
         case "reopened":
             exception.ClearField("resolution_code")
             exception.ClearField("resolution_note")
+            _due_anew(exception, event.reopened)
         case _:
             pass
     target = _TARGETS.get(name)
@@ -192,6 +233,22 @@ def _evolve(state: State, event: ExceptionEvent) -> State:
     exception.version = event.version
     exception.update_time.CopyFrom(event.record_time)
     return State(exception)
+
+
+def _escalated(exception: MeshException, escalated: ExceptionEscalated) -> None:
+    exception.owner = escalated.owner or exception.owner
+    exception.escalation_level = escalated.level or exception.escalation_level + 1
+    exception.ClearField("escalate_time")
+    if escalated.HasField("next_time"):
+        exception.escalate_time.CopyFrom(escalated.next_time)
+
+
+def _due_anew(exception: MeshException, reopened: ExceptionReopened) -> None:
+    """What came back calls the first one again, where a new time was set."""
+    if reopened.HasField("due_time"):
+        exception.due_time.CopyFrom(reopened.due_time)
+        exception.ClearField("escalation_level")
+        exception.ClearField("escalate_time")
 
 
 def _machines(state: State) -> Mapping[str, MachineState]:

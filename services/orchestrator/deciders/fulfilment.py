@@ -185,9 +185,7 @@ def _park(state: State, command: Park) -> Message | None:
 
 
 def _resume(state: State, command: Resume) -> Message | None:
-    if state.finished:
-        raise no_way("process", FulfilmentState, state.state, "going on", "nothing is left to do")
-    return FulfilmentResumed(note=command.note) if state.parked else None
+    return FulfilmentResumed(note=command.note) if state.parked or state.finished else None
 
 
 def _finish(state: State, command: Finish) -> Message | None:

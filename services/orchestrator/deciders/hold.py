@@ -10,7 +10,16 @@ from google.protobuf.message import Message
 from gladhand.decider import Decider
 from gladhand.lifecycle import MachineState
 from logistics.error.v1 import ErrorReason
-from logistics.exception.v1 import Hold, HoldCommand, HoldEvent, HoldExpired, HoldPlaced, HoldReleased, HoldState
+from logistics.exception.v1 import (
+    Gate,
+    Hold,
+    HoldCommand,
+    HoldEvent,
+    HoldExpired,
+    HoldPlaced,
+    HoldReleased,
+    HoldState,
+)
 from services.orchestrator.deciders.refusal import no_way, refused, violated
 
 _SET_BY_US = ("state", "version", "create_time", "released_by", "release_evidence")
@@ -59,6 +68,12 @@ def _place(state: State, command: HoldCommand) -> Message | None:
         )
     if bool(told.order_id) == bool(told.load_id):
         raise violated("hold.order_id", "a hold blocks either one order or one load; set exactly one of the two")
+    if told.stop_id and not told.load_id:
+        raise violated("hold.load_id", "a hold of a stop names the load that has the stop")
+    if (told.line_id or told.invoice_id) and not told.order_id:
+        raise violated("hold.order_id", "a hold of a line or an invoice names its order")
+    if told.invoice_id and list(told.gates) != [Gate.GATE_BILLING]:
+        raise violated("hold.gates", "a hold of an invoice blocks billing and nothing else")
     if not told.gates:
         raise violated("hold.gates", "a hold blocks at least one gate")
     if told.four_eyes and not told.placed_by:

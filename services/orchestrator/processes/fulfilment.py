@@ -29,25 +29,30 @@ from gladhand.errors import (
     Unsupported,
 )
 from gladhand.execute import Loaded
-from logistics.exception.v1 import ExceptionKind
-from logistics.invoice.v1 import RecordPostingFailure
+from logistics.exception.v1 import ExceptionKind, Gate
+from logistics.invoice.v1 import Invoice, RecordPostingFailure
 from logistics.load.v1 import Load, StopKind
-from logistics.order.v1 import AwaitOrderValidation, Order, OrderState
-from services.orchestrator.billing import invoice_id_of
+from logistics.order.v1 import AwaitOrderValidation, ClaimState, Order, OrderState
+from services.orchestrator.billing import credit_id_of, invoice_id_of
 from services.orchestrator.deciders import fulfilment, invoice, load, order
+from services.orchestrator.deciders.order.state import held_at
 from services.orchestrator.exceptions import open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.fulfilment import phase
 from services.orchestrator.phases.steps import (
+    CancelSale,
     Outside,
+    PostCredit,
     PostDelivery,
     PostInvoice,
+    ReceiveReturn,
     Situation,
     Step,
     Validate,
     Wait,
 )
 from services.orchestrator.policies import Policies, label_of
+from services.orchestrator.processes.holds import Blocks
 from services.orchestrator.processes.inside import Duplicate, GateShut, InsideSteps
 from services.orchestrator.processes.outside import OutsideActions
 from services.orchestrator.processes.turns import Turns
@@ -83,6 +88,10 @@ _BILLED = frozenset(
 )
 
 
+_MEMOS = frozenset({ClaimState.CLAIM_STATE_APPROVED, ClaimState.CLAIM_STATE_CREDITED})
+"""States of claims that may have a credit memo."""
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """A situation with what the driver needs beside it."""
@@ -108,6 +117,7 @@ class FulfilmentDriver:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._journal = journal
+        self._blocks = Blocks(journal)
         self._outside = outside
         self._inside = inside
         self._bus = bus
@@ -160,6 +170,7 @@ class FulfilmentDriver:
         billed = None
         if shown.state in _BILLED:
             billed = (await self._journal.find(invoice.DECIDER, invoice_id_of(order_id))).state.invoice
+        held_loads = tuple(await self._blocks.of_loads(order_id, Gate.GATE_BILLING))
         situation = Situation(
             order=shown,
             now=self._clock.now(),
@@ -173,10 +184,25 @@ class FulfilmentDriver:
             gate_checks=loaded.state.gate_checks,
             invoice=billed,
             loads=present,
+            waived=frozenset(loaded.state.waivers),
+            held_loads=held_loads,
+            billing_holds=tuple(sorted({*held_at(loaded.state, Gate.GATE_BILLING), *held_loads})),
             completion_time=_completion_time(shown, present),
+            known=loaded.state,
+            credits=await self._credit_memos(shown),
         )
         pods = tuple(dict.fromkeys(d.pod_id for d in loaded.state.deliveries.values() if d.pod_id))
         return _View(situation, loaded, process, pods)
+
+    async def _credit_memos(self, shown: Order) -> dict[str, Invoice]:
+        """Return the credit memos that were begun for claims of an order, by claim."""
+        memos = {}
+        for claim in shown.claims:
+            if claim.state in _MEMOS:
+                memo = (await self._journal.find(invoice.DECIDER, credit_id_of(claim.claim_id))).state.invoice
+                if memo is not None:
+                    memos[claim.claim_id] = memo
+        return memos
 
     async def _take(self, step: Step, view: _View, cause_event_id: str) -> Wait | None:
         """Take one step; return what to wait for where it cannot go on now."""
@@ -243,11 +269,13 @@ class FulfilmentDriver:
 
     async def _refused(self, step: Outside, refusal: GladhandError, view: _View, cause: Cause) -> Wait | None:
         kind = ExceptionKind.EXCEPTION_KIND_PROCESS_STUCK
-        if isinstance(step, PostDelivery | PostInvoice):
+        if isinstance(step, PostDelivery | PostInvoice | PostCredit | ReceiveReturn | CancelSale):
             kind = ExceptionKind.EXCEPTION_KIND_ERP_POSTING_FAILED
-        if isinstance(step, PostInvoice):
+        if isinstance(step, PostInvoice | PostCredit):
             wish = RecordPostingFailure(reason=refusal.reason, message=refusal.message[:2000])
-            await self._journal.invoice(invoice_id_of(view.s.order.order_id), wish, cause.step("refused"))
+            order_id = view.s.order.order_id
+            asked = credit_id_of(step.claim_id) if isinstance(step, PostCredit) else invoice_id_of(order_id)
+            await self._journal.invoice(asked, wish, cause.step("refused"))
         return await self._park(step.key, kind, refusal.reason, refusal.message, view, cause)
 
     async def _park(
@@ -274,7 +302,8 @@ class FulfilmentDriver:
         """Name the request of a step by what it is taken on, so that a repeat after a crash is the same request."""
         order_id = view.s.order.order_id
         invoice_version = view.s.invoice.version if view.s.invoice is not None else 0
-        versions = f"{view.order.version}.{view.process.version}.{invoice_version}"
+        memos = sum(memo.version for memo in view.s.credits.values())
+        versions = f"{view.order.version}.{view.process.version}.{invoice_version}" + (f".{memos}" if memos else "")
         return Cause(
             request_id=ids.derive(order_id, "fulfilment", type(step).__name__, versions),
             event_id=cause_event_id or view.order.last_event_id,
@@ -290,6 +319,7 @@ def _completion_time(shown: Order, loads: tuple[Load, ...]) -> datetime | None:
         for found in loads
         for stop in found.stops
         if stop.kind == StopKind.STOP_KIND_DELIVERY
+        and not stop.returns
         and stop.HasField("completion")
         and any(task.order_id == shown.order_id for task in stop.tasks)
     ]

@@ -19,6 +19,7 @@ from logistics.dispatch.v1 import AssignLoadRequest, CancelLoadRequest, Complete
 from logistics.exception.v1 import ExceptionKind, Gate
 from logistics.load.v1 import AssignLoad, CancelLoad, ConfirmLoadCancel, DispatchLoad, Load, LoadEvent, TenderOffer
 from logistics.order.v1 import OrderState
+from services.orchestrator.blocking import blocks
 from services.orchestrator.deciders import load, order
 from services.orchestrator.deciders.load.offers import accepted_offer
 from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
@@ -35,6 +36,7 @@ from services.orchestrator.phases.haulage import (
     Withdraw,
     phase,
 )
+from services.orchestrator.processes.reassignments import Reassignments
 from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.processes.turns import Turns
 
@@ -46,6 +48,7 @@ FILTERS = tuple(
         "planned", "assigned", "unassigned", "hold_lifted", "stop_departed", "stop_completed", "stop_failed",
         "stop_skipped", "cancel_requested", "cancelled", "tendered", "tender_undelivered", "tender_bid",
         "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "tender_accepted", "replanned",
+        "reassignment_requested", "reassigned", "redispatched", "hours_overridden", "plan_proposed", "handed_over",
     )
 )  # fmt: skip
 
@@ -57,13 +60,21 @@ class HaulageDriver:
     """Drives loads, those of carriers too. `drive` may be called any number of times, at any moment."""
 
     def __init__(
-        self, journal: Journal, fleet: FleetGateway, tendering: Tendering, on_free: Callable[[str], Awaitable[None]]
+        self,
+        journal: Journal,
+        fleet: FleetGateway,
+        on_free: Callable[[str], Awaitable[None]],
+        road: Reassignments,
+        tendering: Tendering,
     ) -> None:
-        """`on_free` is told the region in which a vehicle became free."""
+        """`on_free` is told the region in which a vehicle became free; `road` does what happens after
+        dispatch, `tendering` what is before.
+        """
         self._journal = journal
         self._fleet = fleet
         self._tendering = tendering
         self._on_free = on_free
+        self._road = road
         self._turns = Turns()
 
     async def handle(self, delivery: Delivery) -> None:
@@ -71,8 +82,8 @@ class HaulageDriver:
         event = EnvelopeType.of(LoadEvent).decode(delivery.payload)
         await self.drive(event.load_id, event.event_id)
 
-    async def due(self, delivery: Delivery) -> None:
-        """Wake the load of a timer that fired."""
+    async def on_due(self, delivery: Delivery) -> None:
+        """Wake the load of a timer."""
         await self.drive(due_of(delivery).key)
 
     async def drive(self, load_id: str, cause_event_id: str = "") -> None:
@@ -87,6 +98,7 @@ class HaulageDriver:
                     found,
                     dispatch_blocked=await self._dispatch_blocked(found),
                     asks_carriers=await self._tendering.asks_carriers(found),
+                    hours_due=self._road.hours_due(found),
                 )
                 if isinstance(step, Rest):
                     return
@@ -121,6 +133,8 @@ class HaulageDriver:
                 return await self._withdraw(found, cause)
             case Rest():
                 pass
+            case _:
+                return await self._road.take(step, found, cause)
         return True
 
     async def _assign(self, found: Load, cause: Cause) -> bool:
@@ -214,11 +228,14 @@ class HaulageDriver:
             log.info("load %s is unknown to the fleet: nothing to take back", found.load_id)
 
     async def _dispatch_blocked(self, found: Load) -> bool:
-        """Whether a hold of the load or of an order on it blocks dispatch, or an order is not wholly planned yet."""
+        """Whether a hold of the load or of an order on it blocks dispatch, or an order is not wholly planned yet.
+
+        A hold of the planning that came after it blocks dispatch as well: what may not be planned is not sent out.
+        """
         blocking = list((await self._journal.find(load.DECIDER, found.load_id)).state.holds.values())
         for order_id in found.order_ids:
             riding = (await self._journal.find(order.DECIDER, order_id)).state
             if riding.order is not None and riding.order.state == OrderState.ORDER_STATE_RELEASED:
                 return True
             blocking.extend(riding.holds.values())
-        return any(Gate.GATE_DISPATCH in gates for gates in blocking)
+        return any(blocks(gates, Gate.GATE_DISPATCH) for gates in blocking)

@@ -17,6 +17,7 @@ from logistics.invoice.v1 import (
     GateCheckKind,
     GateResult,
     Invoice,
+    RequestInvoiceReview,
 )
 from logistics.invoice.v1 import (
     DraftInvoice as DraftInvoiceWish,
@@ -26,6 +27,9 @@ from logistics.invoice.v1 import (
 )
 from logistics.invoice.v1 import (
     ReleaseInvoice as ReleaseInvoiceWish,
+)
+from logistics.invoice.v1 import (
+    VoidInvoice as VoidInvoiceWish,
 )
 from logistics.order.v1 import (
     CloseOrder as CloseOrderWish,
@@ -42,19 +46,25 @@ from services.orchestrator.billing import (
     drafted_invoice,
     invoice_id_of,
     invoiced_lines,
+    posting_key,
     posting_latch,
 )
-from services.orchestrator.deciders import fulfilment
-from services.orchestrator.exceptions import exception_id_of
+from services.orchestrator.deciders import fulfilment, order
+from services.orchestrator.deciders.order.billing import gate_checks
+from services.orchestrator.exceptions import exception_id_of, open_exception
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.billing import policy_checks
 from services.orchestrator.phases.steps import (
+    AddCharge,
+    AdvanceCredit,
+    ApproveClaim,
     ApproveInvoice,
     Begin,
     BeginPosting,
     CloseOrder,
     ConcludeValidation,
     ConfirmCancel,
+    Dispose,
     DraftInvoice,
     Finish,
     GoOn,
@@ -64,10 +74,14 @@ from services.orchestrator.phases.steps import (
     RecordInvoice,
     ReleaseBilling,
     ReleaseInvoice,
+    RequestReview,
     Situation,
+    TakeIn,
+    VoidInvoice,
 )
 from services.orchestrator.policies import label_of
-from services.orchestrator.processes.outside import posting_key
+from services.orchestrator.processes.crediting import CreditDuplicate, CreditMemos
+from services.orchestrator.processes.endings import Endings
 
 
 class Duplicate(Exception):
@@ -84,6 +98,8 @@ class InsideSteps:
     def __init__(self, journal: Journal, bus: Bus) -> None:
         self._journal = journal
         self._bus = bus
+        self._endings = Endings(journal)
+        self._credits = CreditMemos(journal, bus)
 
     async def perform(self, step: Inside, s: Situation, cause: Cause, pod_ids: tuple[str, ...]) -> None:
         """Perform one step on the order of a situation."""
@@ -94,8 +110,17 @@ class InsideSteps:
                 await self._order(step, s, cause)
             case ReleaseBilling():
                 await self._gate(s, cause)
-            case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting():
+            case RequestReview():
+                await self._review(step, s, cause)
+            case OpenInvoice() | ReleaseInvoice() | DraftInvoice() | ApproveInvoice() | BeginPosting() | VoidInvoice():
                 await self._invoice(step, s, cause, pod_ids)
+            case Dispose() | AddCharge() | TakeIn() | ApproveClaim():
+                await self._endings.perform(step, s, cause, pod_ids)
+            case AdvanceCredit():
+                try:
+                    await self._credits.advance(step, s, cause)
+                except CreditDuplicate as duplicate:
+                    raise Duplicate(str(duplicate)) from duplicate
 
     async def _process(self, step: Begin | GoOn | Finish, s: Situation, cause: Cause) -> None:
         order_id = s.order.order_id
@@ -136,27 +161,54 @@ class InsideSteps:
         await self._journal.order(order_id, wish, cause)
 
     async def _gate(self, s: Situation, cause: Cause) -> None:
-        wish = ReleaseOrderBilling(checks=policy_checks(s), policy_version=label_of(s.policy))
+        brought = policy_checks(s)
+        wish = ReleaseOrderBilling(checks=brought, policy_version=label_of(s.policy))
         try:
             await self._journal.order(s.order.order_id, wish, cause)
         except Rejected as refusal:
             kind = _GATE_OF_REASON.get(refusal.reason)
             if kind is None:
                 raise
-            failed = GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=refusal.message[:2000])
-            block = BlockInvoice(checks=[failed], hold_ids=s.order.hold_ids)
+            state = (await self._journal.find(order.DECIDER, s.order.order_id)).state
+            checks = gate_checks(state, brought)
+            if all(check.result != GateResult.GATE_RESULT_FAIL for check in checks):
+                # No check failed: the delivery's review is not decided.
+                checks.append(GateCheck(kind=kind, result=GateResult.GATE_RESULT_FAIL, message=refusal.message[:2000]))
+            block = BlockInvoice(checks=checks, hold_ids=sorted({*s.order.hold_ids, *s.held_loads}))
             await self._journal.invoice(invoice_id_of(s.order.order_id), block, cause.step("block"))
             raise GateShut(refusal.message) from refusal
 
+    async def _review(self, step: RequestReview, s: Situation, cause: Cause) -> None:
+        order_id, invoice_id = s.order.order_id, invoice_id_of(s.order.order_id)
+        await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_RATE_VARIANCE,
+            f"The drafted invoice waits for a person: {step.check.message}",
+            cause,
+            subject_id=invoice_id,
+            # A draft that was revised and is off again is told anew.
+            detail=_round(s.invoice.version if s.invoice is not None else 0),
+            order_id=order_id,
+            invoice_id=invoice_id,
+        )
+        await self._journal.invoice(invoice_id, RequestInvoiceReview(check=step.check), cause)
+
     async def _invoice(
         self,
-        step: OpenInvoice | ReleaseInvoice | DraftInvoice | ApproveInvoice | BeginPosting,
+        step: OpenInvoice | ReleaseInvoice | DraftInvoice | ApproveInvoice | BeginPosting | VoidInvoice,
         s: Situation,
         cause: Cause,
         pod_ids: tuple[str, ...],
     ) -> None:
         invoice_id = invoice_id_of(s.order.order_id)
-        wish: OpenInvoiceWish | ReleaseInvoiceWish | DraftInvoiceWish | ApproveInvoiceWish | BeginPostingWish
+        wish: (
+            OpenInvoiceWish
+            | ReleaseInvoiceWish
+            | DraftInvoiceWish
+            | ApproveInvoiceWish
+            | BeginPostingWish
+            | VoidInvoiceWish
+        )
         match step:
             case OpenInvoice():
                 wish = OpenInvoiceWish(invoice=blank_invoice(s.order))
@@ -169,6 +221,8 @@ class InsideSteps:
             case BeginPosting():
                 await self._claim(s, invoice_id)
                 wish = BeginPostingWish(posting_key=posting_key(invoice_id))
+            case VoidInvoice():
+                wish = VoidInvoiceWish(reason="everything was asked back before it was posted")
         await self._journal.invoice(invoice_id, wish, cause)
 
     async def _claim(self, s: Situation, invoice_id: str) -> None:
@@ -179,6 +233,15 @@ class InsideSteps:
             # A claim older than the dedupe window is answered as taken although it is our own.
             if holder is None or holder.payload != invoice_id.encode():
                 raise Duplicate("another invoice already bills the goods of this order") from error
+
+
+def variance_id(invoice_id: str, draft_version: int) -> str:
+    """Return the id of the exception that tells of the review of a draft, by the version in which it was laid down."""
+    return exception_id_of(ExceptionKind.EXCEPTION_KIND_RATE_VARIANCE, invoice_id, _round(draft_version))
+
+
+def _round(draft_version: int) -> str:
+    return f"draft/{draft_version}"
 
 
 _GATE_OF_REASON = {

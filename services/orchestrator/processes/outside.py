@@ -13,25 +13,35 @@ from logistics.erp.v1 import (
     PostInvoiceRequest,
     ValidateOrderRequest,
 )
-from logistics.invoice.v1 import RecordPosting
+from logistics.invoice.v1 import Invoice, InvoiceKind, RecordPosting
 from logistics.load.v1 import Assignment, DropOrder, Load
-from logistics.order.v1 import RecordOrderValidation
+from logistics.order.v1 import OrderState, RecordOrderValidation
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.billing import delivered_lines, invoice_id_of
+from services.orchestrator.billing import delivered_lines, invoice_id_of, posting_key
 from services.orchestrator.deciders import pod
-from services.orchestrator.exceptions import open_exception
+from services.orchestrator.deciders.order.crediting import find_claim
+from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.steps import (
+    CancelSale,
+    ChangeLoad,
     ConfirmDispatch,
     DropFromLoad,
+    LayGoods,
     Outside,
+    PostCredit,
     PostDelivery,
     PostInvoice,
+    ReceiveReturn,
     Report,
+    Settle,
     Situation,
     Validate,
 )
+from services.orchestrator.processes import receipts
+from services.orchestrator.processes.crediting import post_memo
+from services.orchestrator.processes.returning import GoodsOnLoads
 from services.orchestrator.riding import lines_on
 
 
@@ -51,6 +61,7 @@ class OutsideActions:
         self._journal = journal
         self._erp = erp
         self._fleet = fleet
+        self._goods = GoodsOnLoads(journal, fleet)
 
     async def perform(self, step: Outside, s: Situation, cause: Cause, pod_ids: tuple[str, ...]) -> Done:
         """Perform one action on the order of a situation."""
@@ -67,6 +78,14 @@ class OutsideActions:
                 return await self._post_delivery(step, s, pod_ids)
             case PostInvoice():
                 return await self._post_invoice(step, s, cause)
+            case LayGoods():
+                await self._goods.lay(step, s, cause)
+                return Done()
+            case ChangeLoad():
+                await self._journal.load(step.load_id, receipts.change_cargo(s), cause.step(step.key))
+                return Done()
+            case CancelSale() | ReceiveReturn() | PostCredit() | Settle():
+                return await self._end(step, s, cause)
 
     async def _validate(self, step: Validate, s: Situation, cause: Cause) -> Done:
         answer = await self._erp.validate_order(ValidateOrderRequest(order=s.order))
@@ -110,13 +129,15 @@ class OutsideActions:
             step.message,
             cause,
             subject_id=s.order.order_id,
-            detail=str(step.revision),
+            detail=receipts.detail_of(step),
             order_id=s.order.order_id,
         )
         return Done()
 
     async def _drop_from_load(self, step: DropFromLoad, s: Situation, cause: Cause) -> Done:
-        wish = DropOrder(order_id=s.order.order_id, reason="the order was cancelled")
+        changed = s.order.state in {OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING}
+        reason = "the order was changed and is planned anew" if changed else "the order was cancelled"
+        wish = DropOrder(order_id=s.order.order_id, reason=reason)
         await self._journal.load(step.load_id, wish, cause.step(step.key))
         return Done()
 
@@ -135,6 +156,9 @@ class OutsideActions:
 
     async def _post_invoice(self, step: PostInvoice, s: Situation, cause: Cause) -> Done:
         invoice_id = invoice_id_of(s.order.order_id)
+        if s.invoice is not None and s.invoice.kind == InvoiceKind.INVOICE_KIND_CREDIT_MEMO:
+            # A RETURN order: what came back is credited, against no invoice of this order.
+            return await self._post_memo(s.invoice, "goods came back", step, s, cause)
         request = PostInvoiceRequest(
             request_id=_request_id(s, step.key),
             invoice=s.invoice,
@@ -150,10 +174,31 @@ class OutsideActions:
         await self._journal.invoice(invoice_id, wish, cause.step(step.key))
         return Done((answer.erp_invoice,), recorded=True)
 
+    async def _end(self, step: CancelSale | ReceiveReturn | PostCredit | Settle, s: Situation, cause: Cause) -> Done:
+        """Perform what an order needs outside that ends otherwise than invoiced."""
+        request_id = _request_id(s, step.key)
+        match step:
+            case CancelSale():
+                return Done(tuple((await self._erp.cancel_sale(receipts.cancel_sale(s, request_id))).references))
+            case ReceiveReturn():
+                answer = await self._erp.receive_return(receipts.receive_return(step, s, request_id))
+                return Done(tuple(answer.references))
+            case PostCredit():
+                claim, memo = find_claim(s.order, step.claim_id), s.credits.get(step.claim_id)
+                if claim is None or memo is None:
+                    return Done(recorded=True)
+                return await self._post_memo(memo, claim.reason, step, s, cause)
+            case Settle():
+                about = exception_id_of(step.report.kind, s.order.order_id, receipts.detail_of(step.report))
+                await settle_exception(self._journal, about, step.code, step.note, cause)
+                return Done()
 
-def posting_key(invoice_id: str) -> str:
-    """Return the key that the ERP's document carries: the same for every attempt, short enough for any ERP."""
-    return f"GH-{invoice_id.replace('-', '')[:24].upper()}"
+    async def _post_memo(
+        self, memo: Invoice, reason: str, step: PostInvoice | PostCredit, s: Situation, cause: Cause
+    ) -> Done:
+        why = cause.step(step.key)
+        number = await post_memo(memo, s, reason, _request_id(s, step.key), self._erp, self._journal, why)
+        return Done((number,), recorded=True)
 
 
 def _dispatch_reference(load: Load) -> str:

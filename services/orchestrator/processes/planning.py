@@ -164,12 +164,13 @@ class Planning:
         return found
 
     async def _propose(self, wave_id: str, state: wave.State, cause: Cause) -> Outcome[wave.State, WaveEvent]:
-        wanted = [await self._wanted(order_id) for order_id in state.order_ids]
+        asked = [await self._wanted(order_id) for order_id in state.order_ids]
+        wanted = [each for each in asked if each is not None]
+        if not wanted:
+            nobody = "no order of the wave waits any more; another wave took them"
+            return await self._journal.wave(wave_id, wave.Abandon(nobody), cause.step("abandon"))
         request = PlanLoadsRequest(
-            request_id=ids.derive(wave_id, "plan"),
-            region=cause.region,
-            orders=[each for each in wanted if each is not None],
-            wave_id=wave_id,
+            request_id=ids.derive(wave_id, "plan"), region=cause.region, orders=wanted, wave_id=wave_id
         )
         try:
             answer = await self._fleet.plan_loads(request)
@@ -184,15 +185,14 @@ class Planning:
         return await self._journal.wave(wave_id, wish, cause.step("propose"))
 
     async def _wanted(self, order_id: str) -> OrderToPlan | None:
-        """Return what of an order rides nowhere yet."""
+        """Return what of an order rides nowhere yet; None where it no longer waits, or all of it rides."""
         state = (await self._journal.find(order.DECIDER, order_id)).state
-        if state.order is None:
+        if state.order is None or state.order.state != OrderState.ORDER_STATE_RELEASED:
             return None
         riding = {line_id for plan in state.plan.values() for line_id in plan.line_ids}
-        return OrderToPlan(
-            order=state.order,
-            line_ids=[line.line_id for line in state.order.lines if line.line_id not in riding] if riding else (),
-        )
+        left = [line.line_id for line in state.order.lines if line.line_id not in riding]
+        # No line ids means all lines, so an order that rides as a whole must not be asked for at all.
+        return OrderToPlan(order=state.order, line_ids=left if riding else ()) if left else None
 
     async def _lay(self, wave_id: str, state: wave.State, cause: Cause) -> None:
         for load in state.loads:

@@ -5,19 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from gladhand import ids
 from gladhand.errors import NotFound
 from gladhand.security.principal import Party
-from logistics.exception.v1 import ExceptionKind
+from logistics.exception.v1 import ExceptionKind, Gate, Hold
 from logistics.load.v1 import CompleteStop, Load, Stop, StopKind, StopTask, StopTime
 from logistics.order.v1 import CheckResult
-from logistics.pod.v1 import CapturePod, ConcludePod, PodCheck, PodCheckKind, PodState, ProofOfDelivery
-from logistics.type.v1 import Classifier
+from logistics.pod.v1 import (
+    CapturePod,
+    ConcludePod,
+    PodCheck,
+    PodCheckKind,
+    PodLine,
+    PodState,
+    ProofOfDelivery,
+    SupersedePod,
+)
+from logistics.type.v1 import Classifier, Quantity
 from services.orchestrator.deciders import load, pod
 from services.orchestrator.exceptions import open_exception
-from services.orchestrator.journal import Cause, Journal
+from services.orchestrator.journal import SERVICE, Cause, Journal
 from services.orchestrator.parties import carried_by
+from services.orchestrator.phases.undoing import remedy
 from services.orchestrator.pod_checks import check_pod
 from services.orchestrator.policies import Policies
+from services.orchestrator.processes.holds import Blocks, HoldRipple
+from services.orchestrator.processes.retractions import Retractions
+from services.orchestrator.quantities import ZERO, decimal_of, difference, is_zero, quantity_of, total
 from services.orchestrator.riding import stop_of
 
 
@@ -32,8 +46,11 @@ class StopBook(Protocol):
 class Proofs:
     """Records proofs of delivery."""
 
-    def __init__(self, journal: Journal, stops: StopBook, policies: Policies) -> None:
+    def __init__(self, journal: Journal, stops: StopBook, policies: Policies, holds: HoldRipple) -> None:
         self._journal = journal
+        self._holds = holds
+        self._blocks = Blocks(journal)
+        self._retractions = Retractions(journal)
         self._stops = stops
         self._policies = policies
 
@@ -81,10 +98,67 @@ class Proofs:
         recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
         concluded = recorded.state.pod
         if concluded is not None and concluded.state == PodState.POD_STATE_VALIDATED:
-            await self._complete(found, stop, concluded, replace(born, event_id=recorded.last_event_id))
+            await self._use(found, stop, concluded, replace(born, event_id=recorded.last_event_id))
+            recorded = await self._journal.find(pod.DECIDER, proof.pod_id)
         elif concluded is not None and concluded.state == PodState.POD_STATE_REJECTED:
             await self._report(found, concluded, replace(born, event_id=recorded.last_event_id))
         return recorded.state, recorded.version
+
+    async def _use(self, found: Load, stop: Stop, proof: ProofOfDelivery, cause: Cause) -> None:
+        """Let a validated proof count: the newest of a stop does, and takes the place of the one before.
+
+        Once an order was billed on the one before, another outcome changes nothing but that a person is told.
+        """
+        counting = next((pod_id for pod_id in reversed(stop.pod_ids) if pod_id != proof.pod_id), "")
+        billed = await self._retractions.used_by(stop) if counting and proof.pod_id not in stop.pod_ids else None
+        if billed is not None:
+            if any(done not in stop.tasks for done in _outcomes(stop, proof)):
+                message = f"Another proof shows another outcome than the one that was billed. {remedy(billed)}"
+                await self._retractions.report(found, stop, message, cause.step("used"), billed.order_id)
+            return
+        await self._tell_held(found, stop, proof, cause)
+        await self._complete(found, stop, proof, cause)
+        now = (await self._journal.find(load.DECIDER, found.load_id)).state.load
+        after = stop_of(now, stop.stop_id) if now is not None else None
+        newest = after.pod_ids[-1] if after is not None and after.pod_ids else proof.pod_id
+        for older in {counting, proof.pod_id} - {"", newest}:
+            await self._journal.pod(older, SupersedePod(by_pod_id=newest), cause.step("supersede", older))
+
+    async def _tell_held(self, found: Load, stop: Stop, proof: ProofOfDelivery, cause: Cause) -> None:
+        """Tell of goods that were handed over although a hold blocked it, and let nobody bill them meanwhile.
+
+        What happened at the door cannot be refused afterwards: the proof counts, and a person looks before billing.
+        """
+        held = await self._blocks.at_stop(found, stop)
+        if not held:
+            return
+        names = ", ".join(each.hold_id for each in held)
+        exception_id = await open_exception(
+            self._journal,
+            ExceptionKind.EXCEPTION_KIND_SEQUENCE_CONFLICT,
+            f"Goods were handed over although a hold blocked their delivery ({names}): find out how, and release the "
+            "hold of the billing that was placed with this once it is right to bill them.",
+            cause,
+            subject_id=proof.pod_id,
+            detail="delivered under hold",
+            order_id=proof.lines[0].order_id,
+            load_id=found.load_id,
+            stop_id=stop.stop_id,
+            evidence=(proof.pod_id, *(each.hold_id for each in held)),
+        )
+        for order_id in dict.fromkeys(line.order_id for line in proof.lines):
+            wanted = Hold(
+                hold_id=ids.derive(proof.pod_id, order_id, "delivered under hold"),
+                kind=held[0].kind,
+                gates=[Gate.GATE_BILLING],
+                order_id=order_id,
+                exception_id=exception_id,
+                reason=f"delivered under hold {names}"[:2000],
+                placed_by=SERVICE.id,
+                region=found.region,
+            )
+            born = replace(cause.step("hold", order_id), correlation_id=order_id, region=found.region)
+            await self._holds.place(wanted, born)
 
     async def _complete(self, found: Load, stop: Stop, proof: ProofOfDelivery, cause: Cause) -> None:
         time = StopTime(
@@ -99,6 +173,19 @@ class Proofs:
             reason=",".join(reasons)[:200],
         )
         await self._journal.load(found.load_id, wish, cause.step("complete"))
+        too_many = overage(stop, proof)
+        if too_many:
+            await open_exception(
+                self._journal,
+                ExceptionKind.EXCEPTION_KIND_OVERAGE,
+                f"More was set down than the load was to bring: {too_many}. Fetch it, or let the ERP sell it.",
+                cause.step("overage"),
+                subject_id=proof.pod_id,
+                order_id=proof.lines[0].order_id,
+                load_id=found.load_id,
+                stop_id=stop.stop_id,
+                evidence=(proof.pod_id,),
+            )
 
     async def _report(self, found: Load, proof: ProofOfDelivery, cause: Cause) -> None:
         failed = failed_checks(proof)
@@ -125,6 +212,24 @@ def reason_of(check: PodCheck) -> str:
     return "POD_LINES_DO_NOT_ADD_UP" if check.kind == PodCheckKind.POD_CHECK_KIND_LINES_ADD_UP else "POD_INVALID"
 
 
+def expected_part(line: PodLine, expected: Quantity) -> tuple[Quantity, Quantity]:
+    """Return what counts as accepted and as rejected; what is beyond the expected quantity counts as neither."""
+    kept = min(decimal_of(line.accepted), decimal_of(expected))
+    back = min(decimal_of(line.rejected), difference(decimal_of(expected), kept))
+    return quantity_of(kept, expected.unit_code), quantity_of(back, expected.unit_code)
+
+
+def overage(stop: Stop, proof: ProofOfDelivery) -> str:
+    """Return what a proof shows beyond what was expected at its stop, in words; empty where nothing."""
+    expected = {(task.order_id, task.line_id): decimal_of(task.expected) for task in stop.tasks}
+    found = []
+    for line in proof.lines:
+        more = difference(decimal_of(line.delivered), expected.get((line.order_id, line.line_id), ZERO))
+        if more > ZERO:
+            found.append(f"{more:f} of line {line.line_id}")
+    return ", ".join(found)
+
+
 def _outcomes(stop: Stop, proof: ProofOfDelivery) -> list[StopTask]:
     """Return the tasks of a stop with what the proof says became of them."""
     lines = {(line.order_id, line.line_id): line for line in proof.lines}
@@ -134,8 +239,10 @@ def _outcomes(stop: Stop, proof: ProofOfDelivery) -> list[StopTask]:
         done = StopTask()
         done.CopyFrom(task)
         if line is not None:
-            done.actual.CopyFrom(line.delivered)
-            done.accepted.CopyFrom(line.accepted)
-            done.rejected.CopyFrom(line.rejected)
+            kept, back = expected_part(line, task.expected)
+            done.accepted.CopyFrom(kept)
+            done.rejected.CopyFrom(back)
+            done.actual.CopyFrom(quantity_of(total((decimal_of(kept), decimal_of(back))), task.expected.unit_code))
+            done.reason = "" if is_zero(back) else line.reason
         tasks.append(done)
     return tasks

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from gladhand.clock import Clock
 from gladhand.errors import GladhandError
-from services.orchestrator.processes.cold_chain import ColdChain
 from services.orchestrator.processes.fulfilment import FulfilmentDriver
 from services.orchestrator.processes.haulage import HaulageDriver
 from services.orchestrator.processes.planning import Planning
@@ -32,10 +31,6 @@ class OpenWork(Protocol):
         """Return loads that have a way to go and did not change since, oldest first; `skip` are passed over."""
         ...
 
-    async def open_excursions(self, unchanged_since: datetime, limit: int) -> list[str]:
-        """Return excursions that wait for a decision, or for their hold, and did not change since, oldest first."""
-        ...
-
     async def waiting_regions(self) -> list[str]:
         """Return the regions in which released orders wait."""
         ...
@@ -54,8 +49,9 @@ class Watchdog:
         *,
         every: timedelta = timedelta(seconds=10),
         patience: timedelta = timedelta(seconds=15),
-        cold_chain: ColdChain | None = None,
+        further: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
+        """`further`: what else is looked after in every round, each by itself."""
         self._open_work = open_work
         self._fulfilment = fulfilment
         self._haulage = haulage
@@ -63,7 +59,7 @@ class Watchdog:
         self._clock = clock
         self._every = every
         self._patience = patience
-        self._cold_chain = cold_chain
+        self._further = further
         # Most of what stands still only waits for the road: each look goes on where the last one ended.
         self._orders_seen = 0
         self._loads_seen = 0
@@ -92,11 +88,10 @@ class Watchdog:
         self._loads_seen = self._loads_seen + _BATCH if len(loads) == _BATCH else 0
         for load_id in loads:
             await _try("load", load_id, self._haulage.drive(load_id))
-        if self._cold_chain is not None:
-            for excursion_id in await self._open_work.open_excursions(since, _BATCH):
-                await _try("excursion", excursion_id, self._cold_chain.look(excursion_id))
         for region in await self._open_work.waiting_regions():
             await _try("region", region, self._planning.wake(region))
+        for look in self._further:
+            await _try("further", "work", look())
 
 
 async def _try(noun: str, name: str, drive: Awaitable[object]) -> None:

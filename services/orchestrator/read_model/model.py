@@ -16,7 +16,7 @@ from gladhand.errors import Unavailable
 from gladhand.security.principal import Party
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import Excursion, Hold
-from logistics.invoice.v1 import Invoice
+from logistics.invoice.v1 import Invoice, Payable
 from logistics.load.v1 import Load
 from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
@@ -24,7 +24,16 @@ from services.orchestrator.read_model import queries
 from services.orchestrator.read_model.arrivals import Arrivals
 from services.orchestrator.read_model.database import Database
 from services.orchestrator.read_model.paging import Key, Page, digest_of, key_of, page_limit, token_of
-from services.orchestrator.read_model.schema import TABLES, exceptions, excursions, holds, invoices, loads, orders
+from services.orchestrator.read_model.schema import (
+    TABLES,
+    exceptions,
+    excursions,
+    holds,
+    invoices,
+    loads,
+    orders,
+    payables,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -85,6 +94,12 @@ class ReadModel:
         """Return an invoice; see `order`."""
         return await self._one("invoice", invoice_id, at_least_version, Invoice)
 
+    async def payable(
+        self, payable_id: str, at_least_version: int = 0, *, party: Party | None = None
+    ) -> Payable | None:
+        """Return a carrier's invoice; see `order`."""
+        return await self._one("payable", payable_id, at_least_version, Payable, queries.payables_of_party(party))
+
     async def exception(self, exception_id: str, at_least_version: int = 0) -> LogisticsException | None:
         """Return an exception; see `order`."""
         return await self._one("exception", exception_id, at_least_version, LogisticsException)
@@ -139,12 +154,18 @@ class ReadModel:
         return await self._page(invoices, conditions, asked, page_size, page_token, Invoice)
 
     async def exceptions(
-        self, *, page_size: int = 0, page_token: str = "", states: Iterable[int] = (), order_id: str = ""
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[int] = (),
+        order_id: str = "",
+        load_id: str = "",
     ) -> Page[LogisticsException]:
         """Return a page of exceptions; see `orders`."""
         wanted = sorted(set(states))
-        conditions = queries.of_order(exceptions, wanted, order_id)
-        asked = {"states": wanted, "order_id": order_id}
+        conditions = queries.exception_filters(wanted, order_id, load_id)
+        asked = {"states": wanted, "order_id": order_id, "load_id": load_id}
         return await self._page(exceptions, conditions, asked, page_size, page_token, LogisticsException)
 
     async def holds(
@@ -154,6 +175,33 @@ class ReadModel:
         conditions = queries.hold_filters(order_id, active_only=active_only)
         asked = {"order_id": order_id, "active_only": active_only}
         return await self._page(holds, conditions, asked, page_size, page_token, Hold)
+
+    async def payables(
+        self,
+        *,
+        page_size: int = 0,
+        page_token: str = "",
+        states: Iterable[int] = (),
+        load_id: str = "",
+        party: Party | None = None,
+    ) -> Page[Payable]:
+        """Return a page of carriers' invoices; see `orders`."""
+        wanted = sorted(set(states))
+        conditions = [*queries.payables_of_party(party), *queries.of_load(payables, wanted, load_id)]
+        asked = {"states": wanted, "load_id": load_id, "party": str(party or "")}
+        return await self._page(payables, conditions, asked, page_size, page_token, Payable)
+
+    async def payables_of_load(self, load_id: str) -> list[str]:
+        """Return ids of carriers' invoices for a load, oldest first; at most 200."""
+        return await self._ids(queries.payables_of_load(load_id, 200)) if load_id else []
+
+    async def payables_without_load(self, limit: int) -> list[str]:
+        """Return ids of carriers' invoices whose load is not known yet, oldest first."""
+        return await self._ids(queries.payables_of_load("", limit))
+
+    async def loads_by_reference(self, value: str) -> list[str]:
+        """Return ids of loads that carry a reference, or an order that does; at most 20."""
+        return await self._ids(queries.loads_by_reference(value, 20))
 
     async def excursion(self, excursion_id: str, at_least_version: int = 0) -> Excursion | None:
         """Return an excursion; see `order`."""
@@ -194,6 +242,10 @@ class ReadModel:
     async def open_loads(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
         """Return loads that have a way to go and did not change since, oldest change first; `skip` are passed over."""
         return await self._ids(queries.open_loads(_micros(unchanged_since), limit, skip))
+
+    async def overdue_exceptions(self, now: datetime, limit: int) -> list[str]:
+        """Return exceptions about which somebody should have been called by `now`, the longest due first."""
+        return await self._ids(queries.overdue_exceptions(_micros(now), limit))
 
     async def related(self, order_id: str) -> list[tuple[str, str]]:
         """Return everything of an order's journey as (aggregate, id).

@@ -8,12 +8,13 @@ from typing import Any
 
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import Excursion, Hold
-from logistics.invoice.v1 import Invoice
+from logistics.invoice.v1 import Invoice, Payable
 from logistics.load.v1 import Load, LoadState
 from logistics.order.v1 import Order
 from logistics.pod.v1 import ProofOfDelivery
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders import fulfilment, wave
+from services.orchestrator.deciders.exception import UNSOLVED, call_time
 from services.orchestrator.parties import carriers_of, parties_of
 
 _LONGEST = 200
@@ -121,6 +122,7 @@ def _load(state: Any) -> _Shown:
             "wave_id": index_text(load.wave_id),
         },
         {
+            "load_references": _references(load.references),
             "load_orders": _orders(riding),
             "load_carriers": [{"carrier_scac": index_text(scac)} for scac in sorted(carriers_of(load))],
             "load_stops": [{"stop_id": index_text(stop.stop_id)} for stop in load.stops],
@@ -150,14 +152,26 @@ def _invoice(state: Any) -> _Shown:
     return _Shown(invoice.state, invoice.SerializeToString(), {"order_id": index_text(invoice.order_id)}, parts)
 
 
+def _payable(state: Any) -> _Shown:
+    payable: Payable = _present(state.payable, "carrier's invoice")
+    columns = {"load_id": index_text(payable.load_id), "carrier_scac": index_text(payable.carrier_scac)}
+    return _Shown(payable.state, payable.SerializeToString(), columns)
+
+
 def _exception(state: Any) -> _Shown:
     exception: LogisticsException = _present(state.exception, "exception")
     columns = {
         "order_id": index_text(exception.order_id),
         "load_id": index_text(exception.load_id),
         "invoice_id": index_text(exception.invoice_id),
+        "call_us": _call_us(exception),
     }
     return _Shown(exception.state, exception.SerializeToString(), columns)
+
+
+def _call_us(found: LogisticsException) -> int:
+    due = call_time(found)
+    return 0 if due is None or found.state not in UNSOLVED else due.ToMicroseconds()
 
 
 def _hold(state: Any) -> _Shown:
@@ -186,6 +200,7 @@ _SHOWN: Mapping[str, Callable[[Any], _Shown]] = {
     "load": _load,
     "pod": _pod,
     "invoice": _invoice,
+    "payable": _payable,
     "exception": _exception,
     "hold": _hold,
     "fulfilment": _fulfilment,

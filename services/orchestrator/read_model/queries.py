@@ -26,6 +26,7 @@ from gladhand.enums import EnumType
 from gladhand.lifecycle import lifecycle_of
 from gladhand.security.principal import CARRIER_SYSTEM, Party
 from logistics.exception.v1 import ExcursionState, HoldState
+from logistics.invoice.v1 import PayableState
 from logistics.load.v1 import LoadState
 from logistics.order.v1 import OrderState
 from logistics.type.v1 import ReferenceType
@@ -40,11 +41,13 @@ from services.orchestrator.read_model.schema import (
     invoices,
     load_carriers,
     load_orders,
+    load_references,
     load_stops,
     loads,
     order_parties,
     order_references,
     orders,
+    payables,
     pod_orders,
     pods,
     wave_orders,
@@ -135,6 +138,24 @@ def of_order(table: Table, states: Iterable[int], order_id: str) -> list[Conditi
     return conditions
 
 
+def exception_filters(states: Iterable[int], order_id: str, load_id: str) -> list[Condition]:
+    """Return the conditions of a list of exceptions."""
+    conditions = of_order(exceptions, states, order_id)
+    if load_id:
+        conditions.append(exceptions.c.load_id == index_text(load_id))
+    return conditions
+
+
+def overdue_exceptions(now_us: int, limit: int) -> Select[str]:
+    """Return what gives the exceptions about which somebody should have been called by now, the longest due first."""
+    return (
+        select(exceptions.c.id)
+        .where(exceptions.c.call_us > 0, exceptions.c.call_us <= now_us)
+        .order_by(exceptions.c.call_us, exceptions.c.id)
+        .limit(limit)
+    )
+
+
 def hold_filters(order_id: str, *, active_only: bool) -> list[Condition]:
     """Return the conditions of a list of holds."""
     return of_order(holds, [HoldState.HOLD_STATE_ACTIVE] if active_only else [], order_id)
@@ -150,6 +171,44 @@ def load_of_stop(stop_id: str) -> Select[str]:
         .order_by(cancelled, loads.c.created_us.desc(), loads.c.id.desc())
         .limit(1)
     )
+
+
+def payables_of_party(party: Party | None) -> list[Condition]:
+    """Restrict carriers' invoices to those of one carrier; None means all. A party that is no carrier has none."""
+    if party is None:
+        return []
+    return [payables.c.carrier_scac == party.value if party.system == CARRIER_SYSTEM and party.value else false()]
+
+
+def of_load(table: Table, states: Iterable[int], load_id: str) -> list[Condition]:
+    """Return the conditions of a list of what belongs to one load."""
+    conditions = in_states(table, states)
+    if load_id:
+        conditions.append(table.c.load_id == index_text(load_id))
+    return conditions
+
+
+def payables_of_load(load_id: str, limit: int) -> Select[str]:
+    """Return what gives the payables of a load, oldest first; an empty load means those whose load is unknown."""
+    waiting = [payables.c.state == PayableState.PAYABLE_STATE_RECEIVED] if not load_id else []
+    return (
+        select(payables.c.id)
+        .where(payables.c.load_id == index_text(load_id), *waiting)
+        .order_by(payables.c.created_us, payables.c.id)
+        .limit(limit)
+    )
+
+
+def loads_by_reference(value: str, limit: int) -> CompoundSelect[Any]:
+    """Return what gives the loads that are known by a name: by id, by their own reference, by one of their orders'."""
+    term = index_text(value)
+    own = select(load_references.c.owner_id).where(load_references.c.value == term)
+    riding = (
+        select(load_orders.c.owner_id)
+        .join(order_references, order_references.c.owner_id == load_orders.c.order_id)
+        .where(order_references.c.value == term)
+    )
+    return union(select(loads.c.id).where(loads.c.id == term), own, riding).limit(limit)
 
 
 def released_orders(region: str, limit: int) -> Select[str]:
@@ -272,6 +331,9 @@ def orders_of(aggregate: str, aggregate_id: str) -> Select[str] | None:
         return select(invoices.c.order_id).where(invoices.c.id == aggregate_id, invoices.c.order_id != "")
     if aggregate == "exception":
         return _orders_behind(exceptions, aggregate_id)
+    if aggregate == "payable":
+        riding = load_orders.join(payables, payables.c.load_id == load_orders.c.owner_id)
+        return select(load_orders.c.order_id).select_from(riding).where(payables.c.id == aggregate_id)
     if aggregate == "excursion":
         return select(excursions.c.order_id).where(excursions.c.id == aggregate_id)
     if aggregate == "hold":

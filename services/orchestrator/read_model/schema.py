@@ -12,10 +12,10 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 4
+VERSION: Final = 6
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
-STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS")
+STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS", "PAYABLES")
 """The streams that the model is built from."""
 
 metadata = MetaData()
@@ -25,7 +25,7 @@ def _text(name: str, *, key: bool = False) -> Column[str]:
     return Column(name, Text, primary_key=key, nullable=False)
 
 
-def _aggregate(name: str, *columns: Column[str] | Column[bool]) -> Table:
+def _aggregate(name: str, *columns: Column[str] | Column[bool] | Column[int]) -> Table:
     """A table of aggregates; `version` is the version of the history that the row shows."""
     return Table(
         name,
@@ -55,7 +55,15 @@ orders = _aggregate("orders")
 loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"))
 pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
-exceptions = _aggregate("exceptions", _text("order_id"), _text("load_id"), _text("invoice_id"))
+payables = _aggregate("payables", _text("load_id"), _text("carrier_scac"))
+exceptions = _aggregate(
+    "exceptions",
+    _text("order_id"),
+    _text("load_id"),
+    _text("invoice_id"),
+    Column("call_us", BigInteger, nullable=False),
+)
+"""`call_us`: when the next one is called about it; 0 where nobody will be."""
 holds = _aggregate("holds", _text("order_id"), _text("load_id"))
 excursions = _aggregate("excursions", _text("order_id"), _text("load_id"))
 fulfilments = _aggregate(
@@ -69,6 +77,7 @@ waves = _aggregate("waves")
 order_references = _references("order_references")
 order_parties = _part("order_parties", _text("system", key=True), _text("value", key=True))
 invoice_references = _references("invoice_references")
+load_references = _references("load_references")
 load_orders = _part("load_orders", _text("order_id", key=True))
 load_carriers = _part("load_carriers", _text("carrier_scac", key=True))
 load_stops = _part("load_stops", _text("stop_id", key=True))
@@ -91,6 +100,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "load": loads,
     "pod": pods,
     "invoice": invoices,
+    "payable": payables,
     "exception": exceptions,
     "hold": holds,
     "fulfilment": fulfilments,
@@ -101,20 +111,20 @@ TABLES: Final[Mapping[str, Table]] = {
 
 PARTS: Final[Mapping[str, tuple[Table, ...]]] = {
     "order": (order_references, order_parties),
-    "load": (load_orders, load_stops, load_carriers),
+    "load": (load_references, load_orders, load_stops, load_carriers),
     "pod": (pod_orders,),
     "invoice": (invoice_references,),
     "wave": (wave_orders,),
 }
 
-for _table in (orders, loads, invoices, exceptions, holds, excursions):
+for _table in (orders, loads, invoices, payables, exceptions, holds, excursions):
     Index(f"{_table.name}_by_creation", _table.c.created_us, _table.c.id)
     Index(f"{_table.name}_by_state", _table.c.state, _table.c.created_us, _table.c.id)
 for _table in (invoices, exceptions, holds, excursions):
     Index(f"{_table.name}_by_order", _table.c.order_id, _table.c.created_us, _table.c.id)
 for _table in (orders, loads):
     Index(f"{_table.name}_by_change", _table.c.state, _table.c.updated_us)
-for _table in (order_references, invoice_references):
+for _table in (order_references, invoice_references, load_references):
     Index(f"{_table.name}_by_value", _table.c.value)
 for _table in (load_orders, pod_orders, wave_orders):
     Index(f"{_table.name}_by_order", _table.c.order_id)
@@ -122,9 +132,11 @@ Index("orders_by_region", orders.c.region, orders.c.state, orders.c.created_us, 
 Index("order_parties_by_party", order_parties.c.system, order_parties.c.value)
 Index("load_carriers_by_carrier", load_carriers.c.carrier_scac)
 Index("loads_by_vehicle", loads.c.vehicle_id, loads.c.created_us, loads.c.id)
+Index("payables_by_load", payables.c.load_id, payables.c.created_us, payables.c.id)
 Index("load_stops_by_stop", load_stops.c.stop_id)
 Index("pods_by_load", pods.c.load_id)
 Index("fulfilments_by_end", fulfilments.c.finished, fulfilments.c.parked)
+Index("exceptions_by_call", exceptions.c.call_us)
 Index("exceptions_by_load", exceptions.c.load_id)
 Index("exceptions_by_invoice", exceptions.c.invoice_id)
 Index("holds_by_load", holds.c.load_id)

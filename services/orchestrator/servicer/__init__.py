@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from services.orchestrator.servicer.billing import BillingMethods
+from services.orchestrator.servicer.endings import EndingMethods
 from services.orchestrator.servicer.exceptions import ExceptionMethods
 from services.orchestrator.servicer.excursions import ExcursionMethods
 from services.orchestrator.servicer.history import HistoryMethods
+from services.orchestrator.servicer.holds import HoldMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
+from services.orchestrator.servicer.payables import PayableMethods
+from services.orchestrator.servicer.policies import PolicyMethods
+from services.orchestrator.servicer.road import RoadMethods
 from services.orchestrator.servicer.tenders import TenderMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
@@ -16,6 +22,7 @@ repetition of the first, and answer as if it had been done."""
 
 
 class OrchestratorServicer(
-    OrderMethods, LoadMethods, ExceptionMethods, HistoryMethods, ExcursionMethods, TenderMethods
-):
+    OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
+    ExcursionMethods, PayableMethods, PolicyMethods, RoadMethods, TenderMethods,
+):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

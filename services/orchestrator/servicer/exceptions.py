@@ -1,34 +1,47 @@
-"""Exceptions and holds."""
+"""Exceptions: what went wrong, and who sees to it."""
 
 from __future__ import annotations
 
 import grpc
+from google.protobuf.message import Message
 
-from gladhand import ids
-from gladhand.errors import InvalidArgument, NotFound
-from logistics.exception.v1 import Hold, LiftHold, OpenException, SetHold, SettleException
+from gladhand.errors import NotFound
+from logistics.exception.v1 import (
+    AcknowledgeException,
+    BeginExceptionWork,
+    CloseException,
+    OpenException,
+    SettleException,
+    VoidException,
+)
+from logistics.exception.v1 import Exception as LogisticsException
 from logistics.orchestrator.v1 import (
+    AcknowledgeExceptionRequest,
+    AcknowledgeExceptionResponse,
+    BeginExceptionWorkRequest,
+    BeginExceptionWorkResponse,
+    CloseExceptionRequest,
+    CloseExceptionResponse,
     GetExceptionRequest,
     GetExceptionResponse,
     ListExceptionsRequest,
     ListExceptionsResponse,
-    ListHoldsRequest,
-    ListHoldsResponse,
     OpenExceptionRequest,
     OpenExceptionResponse,
-    PlaceHoldRequest,
-    PlaceHoldResponse,
-    ReleaseHoldRequest,
-    ReleaseHoldResponse,
+    ReopenExceptionRequest,
+    ReopenExceptionResponse,
     ResolveExceptionRequest,
     ResolveExceptionResponse,
+    VoidExceptionRequest,
+    VoidExceptionResponse,
 )
-from services.orchestrator.deciders import exception, hold, load, order
-from services.orchestrator.servicer.desk import Methods, cause_of
+from services.orchestrator.deciders import exception
+from services.orchestrator.exception_rules import reopening, ruled
+from services.orchestrator.servicer.desk import Methods, cause_of, proven
 
 
 class ExceptionMethods(Methods):
-    """The part of the service that concerns what went wrong and what blocks."""
+    """The part of the service that concerns what went wrong."""
 
     async def GetException(
         self, request: GetExceptionRequest, context: grpc.aio.ServicerContext[GetExceptionRequest, GetExceptionResponse]
@@ -50,6 +63,7 @@ class ExceptionMethods(Methods):
             page_token=request.page_token,
             states=request.states,
             order_id=request.order_id,
+            load_id=request.load_id,
         )
         return ListExceptionsResponse(exceptions=page.items, next_page_token=page.next_token)
 
@@ -58,9 +72,11 @@ class ExceptionMethods(Methods):
         request: OpenExceptionRequest,
         context: grpc.aio.ServicerContext[OpenExceptionRequest, OpenExceptionResponse],
     ) -> OpenExceptionResponse:
-        """Open an exception that a gateway or a person found."""
-        cause = cause_of(request.request_id, region=request.exception.region)
-        wish = OpenException(exception=request.exception)
+        """Open an exception that a gateway or a person found; what it does not say, policy and contract do."""
+        told = request.exception
+        cause = cause_of(request.request_id, region=told.region)
+        policy = await self._desk.journal.policy_of(told.order_id, told.region)
+        wish = OpenException(exception=ruled(told, policy, self._desk.clock.now()))
         outcome = await self._desk.journal.exception(request.exception.exception_id, wish, cause)
         return OpenExceptionResponse(exception=outcome.state.exception, version=outcome.version)
 
@@ -70,9 +86,7 @@ class ExceptionMethods(Methods):
         context: grpc.aio.ServicerContext[ResolveExceptionRequest, ResolveExceptionResponse],
     ) -> ResolveExceptionResponse:
         """Record that an exception is put right; what waited for it goes on."""
-        found = await self._desk.journal.find(exception.DECIDER, request.exception_id)
-        if not found.version:
-            raise NotFound("exception", request.exception_id, reason="EXCEPTION_NOT_FOUND")
+        await self._known(request.exception_id)
         cause = cause_of(request.request_id)
         wish = SettleException(code=request.code, note=request.note)
         outcome = await self._desk.journal.exception(request.exception_id, wish, cause)
@@ -81,63 +95,68 @@ class ExceptionMethods(Methods):
             await self._desk.resolutions.go_on(settled, cause)
         return ResolveExceptionResponse(exception=settled, version=outcome.version)
 
-    async def ListHolds(
-        self, request: ListHoldsRequest, context: grpc.aio.ServicerContext[ListHoldsRequest, ListHoldsResponse]
-    ) -> ListHoldsResponse:
-        """List holds, newest first."""
-        page = await self._desk.read_model.holds(
-            page_size=request.page_size,
-            page_token=request.page_token,
-            order_id=request.order_id,
-            active_only=request.active_only,
+    async def AcknowledgeException(
+        self,
+        request: AcknowledgeExceptionRequest,
+        context: grpc.aio.ServicerContext[AcknowledgeExceptionRequest, AcknowledgeExceptionResponse],
+    ) -> AcknowledgeExceptionResponse:
+        """Take note of an exception; the caller owns it unless it names somebody else."""
+        changed, version = await self._change(
+            request.exception_id, AcknowledgeException(owner=request.owner or proven()), request.request_id
         )
-        return ListHoldsResponse(holds=page.items, next_page_token=page.next_token)
+        return AcknowledgeExceptionResponse(exception=changed, version=version)
 
-    async def PlaceHold(
-        self, request: PlaceHoldRequest, context: grpc.aio.ServicerContext[PlaceHoldRequest, PlaceHoldResponse]
-    ) -> PlaceHoldResponse:
-        """Place a hold; when this answers, it blocks."""
-        region = await self._region_of(request.hold)
-        hold_id = request.hold.hold_id or ids.derive(request.request_id, "hold")
-        placed = Hold()
-        placed.CopyFrom(request.hold)
-        placed.hold_id = hold_id
-        placed.region = region
-        cause = cause_of(request.request_id, region=region)
-        outcome = await self._desk.journal.hold(hold_id, SetHold(hold=placed), cause)
-        recorded = outcome.state.hold
-        if recorded is not None:
-            await self._desk.holds.apply(recorded, cause)
-        return PlaceHoldResponse(hold=recorded, version=outcome.version)
+    async def BeginExceptionWork(
+        self,
+        request: BeginExceptionWorkRequest,
+        context: grpc.aio.ServicerContext[BeginExceptionWorkRequest, BeginExceptionWorkResponse],
+    ) -> BeginExceptionWorkResponse:
+        """Begin to work on an exception; the caller owns it unless it names somebody else."""
+        changed, version = await self._change(
+            request.exception_id, BeginExceptionWork(owner=request.owner or proven()), request.request_id
+        )
+        return BeginExceptionWorkResponse(exception=changed, version=version)
 
-    async def _region_of(self, wanted: Hold) -> str:
-        """Return the region of what a hold is to block. Raises where it names nothing, both, or nothing known."""
-        if bool(wanted.order_id) == bool(wanted.load_id):
-            raise InvalidArgument(
-                "a hold blocks one order or one load",
-                field="hold.order_id",
-                remedy="set exactly one of order_id, load_id",
-            )
-        if wanted.order_id:
-            found = (await self._desk.journal.find(order.DECIDER, wanted.order_id)).state.order
-            if found is None:
-                raise NotFound("order", wanted.order_id, reason="ORDER_NOT_FOUND")
-            return found.region
-        carried = (await self._desk.journal.find(load.DECIDER, wanted.load_id)).state.load
-        if carried is None:
-            raise NotFound("load", wanted.load_id, reason="LOAD_NOT_FOUND")
-        return carried.region
+    async def CloseException(
+        self,
+        request: CloseExceptionRequest,
+        context: grpc.aio.ServicerContext[CloseExceptionRequest, CloseExceptionResponse],
+    ) -> CloseExceptionResponse:
+        """Close an exception that is resolved."""
+        changed, version = await self._change(request.exception_id, CloseException(), request.request_id)
+        return CloseExceptionResponse(exception=changed, version=version)
 
-    async def ReleaseHold(
-        self, request: ReleaseHoldRequest, context: grpc.aio.ServicerContext[ReleaseHoldRequest, ReleaseHoldResponse]
-    ) -> ReleaseHoldResponse:
-        """Release a hold; what waited for it goes on."""
-        if not (await self._desk.journal.find(hold.DECIDER, request.hold_id)).version:
-            raise NotFound("hold", request.hold_id, reason="HOLD_NOT_FOUND")
-        cause = cause_of(request.request_id, person=request.released_by)
-        wish = LiftHold(released_by=request.released_by, evidence=request.evidence)
-        outcome = await self._desk.journal.hold(request.hold_id, wish, cause)
-        released = outcome.state.hold
-        if released is not None:
-            await self._desk.holds.apply(released, cause)
-        return ReleaseHoldResponse(hold=released, version=outcome.version)
+    async def VoidException(
+        self,
+        request: VoidExceptionRequest,
+        context: grpc.aio.ServicerContext[VoidExceptionRequest, VoidExceptionResponse],
+    ) -> VoidExceptionResponse:
+        """Record that an exception was never true."""
+        changed, version = await self._change(
+            request.exception_id, VoidException(reason=request.reason), request.request_id
+        )
+        return VoidExceptionResponse(exception=changed, version=version)
+
+    async def ReopenException(
+        self,
+        request: ReopenExceptionRequest,
+        context: grpc.aio.ServicerContext[ReopenExceptionRequest, ReopenExceptionResponse],
+    ) -> ReopenExceptionResponse:
+        """Record that an exception came back; it is due anew."""
+        found = await self._known(request.exception_id)
+        policy = await self._desk.journal.policy_of(found.order_id, found.region)
+        wish = reopening(found, request.reason, policy, self._desk.clock.now())
+        changed, version = await self._change(request.exception_id, wish, request.request_id)
+        return ReopenExceptionResponse(exception=changed, version=version)
+
+    async def _known(self, exception_id: str) -> LogisticsException:
+        found = (await self._desk.journal.find(exception.DECIDER, exception_id)).state.exception
+        if found is None:
+            raise NotFound("exception", exception_id, reason="EXCEPTION_NOT_FOUND")
+        return found
+
+    async def _change(self, exception_id: str, wish: Message, request_id: str) -> tuple[LogisticsException | None, int]:
+        """Command an exception; return it and its version. Raises NotFound and what the decider refuses."""
+        await self._known(exception_id)
+        outcome = await self._desk.journal.exception(exception_id, wish, cause_of(request_id))
+        return outcome.state.exception, outcome.version

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import grpc
 
 from gladhand.decider import Rejected
 from gladhand.envelope import EnvelopeType
-from gladhand.errors import AlreadyExists, InvalidArgument, NotFound, RequestIdReused
+from gladhand.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, RequestIdReused
 from logistics.orchestrator.v1 import (
     AmendOrderRequest,
     AmendOrderResponse,
@@ -26,8 +27,11 @@ from logistics.orchestrator.v1 import (
     WatchOrdersResponse,
 )
 from logistics.order.v1 import EndOrder, Order, OrderEvent, ReceiveOrder, ReviseOrder
+from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.deciders import order
+from services.orchestrator.policies import label_of
 from services.orchestrator.servicer.desk import Methods, cause_of, whose
+from services.orchestrator.servicer.endings import consequence_of
 from services.orchestrator.servicer.own_orders import OwnOrders
 from services.orchestrator.submission import content_of, content_sha256, order_id_of, sales_reference
 
@@ -53,6 +57,8 @@ class OrderMethods(Methods):
         cause = cause_of(request.request_id, region=request.order.region, correlation_id=order_id)
         submitted = content_of(request.order)
         submitted.order_id = order_id
+        submitted.policy_version = label_of(self._desk.policies.at_receipt(submitted))
+        cause = replace(cause, policy_version=submitted.policy_version)
         try:
             outcome = await self._desk.journal.order(
                 order_id, ReceiveOrder(order=submitted, content_sha256=digest), cause
@@ -73,6 +79,7 @@ class OrderMethods(Methods):
 
     async def _amended(self, order_id: str, submitted: Order, digest: str, request_id: str) -> SubmitOrderResponse:
         cause = cause_of(request_id).step("amend")
+        submitted.ClearField("policy_version")  # it keeps the one with which it came
         try:
             outcome = await self._desk.journal.order(
                 order_id, ReviseOrder(order=submitted, content_sha256=digest), cause
@@ -83,6 +90,13 @@ class OrderMethods(Methods):
                 reason="REFERENCE_CONFLICT",
                 metadata={"order_id": order_id, "reference": sales_reference(submitted)},
             ) from refusal
+        late = outcome.state.refused_contents.get(digest)
+        if late is not None:
+            raise AlreadyExists(
+                f"the sale came before with other content, and it is too late to change it: {late}",
+                reason="REFERENCE_CONFLICT",
+                metadata={"order_id": order_id, "reference": sales_reference(submitted)},
+            )
         return SubmitOrderResponse(order=outcome.state.order, created=False, version=outcome.version)
 
     async def AmendOrder(
@@ -100,6 +114,13 @@ class OrderMethods(Methods):
             )
         wish = ReviseOrder(order=amended, content_sha256=content_sha256(amended))
         outcome = await self._desk.journal.order(request.order_id, wish, cause_of(request.request_id))
+        late = outcome.state.refused_contents.get(wish.content_sha256)
+        if late is not None:
+            raise FailedPrecondition(
+                f"order {request.order_id} can no longer be changed: {late}",
+                reason="AMEND_NOT_POSSIBLE",
+                metadata={"order_id": request.order_id, "remedy": late[:200]},
+            )
         return AmendOrderResponse(order=outcome.state.order, version=outcome.version)
 
     async def CancelOrder(
@@ -108,8 +129,13 @@ class OrderMethods(Methods):
         """Cancel an order, with the consequence of its phase."""
         await self._existing(request.order_id)
         wish = EndOrder(reason=request.reason)
+        if request.HasField("reconsign_to"):
+            wish.place.CopyFrom(request.reconsign_to)
         outcome = await self._desk.journal.order(request.order_id, wish, cause_of(request.request_id))
-        return CancelOrderResponse(order=outcome.state.order, version=outcome.version)
+        consequence, text = consequence_of(outcome)
+        return CancelOrderResponse(
+            order=outcome.state.order, version=outcome.version, consequence=consequence, consequence_text=text
+        )
 
     async def GetOrder(
         self, request: GetOrderRequest, context: grpc.aio.ServicerContext[GetOrderRequest, GetOrderResponse]
@@ -118,7 +144,10 @@ class OrderMethods(Methods):
         found = await self._desk.read_model.order(request.order_id, request.at_least_version, party=whose())
         if found is None:
             raise NotFound("order", request.order_id, reason="ORDER_NOT_FOUND")
-        return GetOrderResponse(order=found)
+        if whose() is not None:
+            return GetOrderResponse(order=found)
+        billed = await self._desk.read_model.invoice(invoice_id_of(found.order_id))
+        return GetOrderResponse(order=found, gate_checks=billed.checks if billed is not None else ())
 
     async def ListOrders(
         self, request: ListOrdersRequest, context: grpc.aio.ServicerContext[ListOrdersRequest, ListOrdersResponse]

@@ -60,11 +60,13 @@ class TenderMethods(Methods):
         if found is None:
             raise NotFound("load", request.load_id, reason="LOAD_NOT_FOUND")
         person = _person(request)
-        await self._decide(found, request, person, cause_of(request.request_id, region=found.region, person=person))
+        await self._decide_tender(
+            found, request, person, cause_of(request.request_id, region=found.region, person=person)
+        )
         after = await self._desk.journal.find(load.DECIDER, request.load_id)
         return DecideTenderResponse(load=after.state.load or found, version=after.version)
 
-    async def _decide(self, found: Load, request: DecideTenderRequest, person: str, cause: Cause) -> None:
+    async def _decide_tender(self, found: Load, request: DecideTenderRequest, person: str, cause: Cause) -> None:
         journal, load_id = self._desk.journal, found.load_id
         match request.WhichOneof("decision"):
             case "take_answer":

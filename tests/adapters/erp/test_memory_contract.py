@@ -5,13 +5,15 @@ from decimal import Decimal
 
 import pytest
 
-from deploy.tryton.denver import CUSTOMERS, PRODUCTS, WAREHOUSES, Place
+from deploy.tryton.denver import CARRIERS, CUSTOMERS, PRODUCTS, WAREHOUSES, Place
 from gladhand.testing import VirtualClock
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2
-from services.erp_gateway.adapters.memory import MemoryAdapter, MemoryCustomer, MemoryErp
+from services.erp_gateway.adapters.memory import MemoryAdapter
+from services.erp_gateway.adapters.memory_erp import MemoryCustomer, MemoryErp
 from services.erp_gateway.adapters.port import SaleCondition
 from services.erp_gateway.translation import money
+from tests.adapters.erp.afterwards import AfterwardsContract
 from tests.adapters.erp.contract import ErpContract
 from tests.adapters.erp.harness import CUSTOMER, INSTANCE, REGION, WAREHOUSE, Books, Line
 
@@ -37,6 +39,7 @@ class MemoryHarness:
         self.erp.warehouses = {warehouse.code: location(warehouse.place) for warehouse in WAREHOUSES}
         self.erp.products = {product.code for product in PRODUCTS}
         self.erp.stock = {(w, p.code): Decimal(n) for p in PRODUCTS for w, n in p.stock.items()}
+        self.erp.afterwards.carriers = set(CARRIERS)
         for customer in CUSTOMERS:
             places = {place.code: location(place) for place in customer.deliveries}
             self.erp.customers[customer.code] = MemoryCustomer(customer.name, places)
@@ -88,7 +91,7 @@ class MemoryHarness:
         self.erp.answers_to_lose = 1
 
 
-class TestMemoryErp(ErpContract):
+class TestMemoryErp(ErpContract, AfterwardsContract):
     @pytest.fixture
     def harness(self) -> MemoryHarness:
         return MemoryHarness()

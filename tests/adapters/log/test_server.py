@@ -66,7 +66,17 @@ async def test_the_streams_are_set_up_once_and_again(nats_connection: Client) ->
     stream = nats_connection.jetstream()
     found = {info.config.name: info.config for info in await stream.streams_info()}
     assert set(found) == {spec.name for spec in specs}
-    for name in ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "EXCURSIONS", "PROCESSES", "OBSERVATIONS", "INBOX"):
+    for name in (
+        "ORDERS",
+        "LOADS",
+        "INVOICES",
+        "EXCEPTIONS",
+        "EXCURSIONS",
+        "PAYABLES",
+        "PROCESSES",
+        "OBSERVATIONS",
+        "INBOX",
+    ):
         assert (found[name].discard, found[name].retention, found[name].storage) == ("new", "limits", "file")
         assert found[name].allow_direct
     assert (found["TELEMETRY"].discard, found["TELEMETRY"].max_age) == ("old", 48 * 3600)

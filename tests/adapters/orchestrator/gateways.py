@@ -40,6 +40,18 @@ class _Erp(ErpGatewayServiceServicer):
     async def PostInvoice(self, request: Any, context: Any) -> Any:
         return await self._erp.post_invoice(request)
 
+    async def CancelSale(self, request: Any, context: Any) -> Any:
+        return await self._erp.cancel_sale(request)
+
+    async def ReceiveReturn(self, request: Any, context: Any) -> Any:
+        return await self._erp.receive_return(request)
+
+    async def PostCreditMemo(self, request: Any, context: Any) -> Any:
+        return await self._erp.post_credit_memo(request)
+
+    async def PostPayable(self, request: Any, context: Any) -> Any:
+        return await self._erp.post_payable(request)
+
 
 class _Fleet(DispatchServiceServicer):
     def __init__(self, fleet: YardFleet) -> None:
@@ -68,6 +80,15 @@ class _Fleet(DispatchServiceServicer):
 
     async def GetDriver(self, request: Any, context: Any) -> Any:
         return await self._fleet.get_driver(request)
+
+    async def GetLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.get_load(request)
+
+    async def ReassignLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.reassign_load(request)
+
+    async def ReplanLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.replan_load(request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceAsyncStub
 
 Stub: TypeAlias = "OrchestratorServiceAsyncStub"
-LIMITED = {"GetOrder", "ListOrders", "WatchOrders", "GetLoad", "ListLoads", "RecordProofOfDelivery"}
+LIMITED = {
+    "GetOrder", "ListOrders", "WatchOrders", "GetLoad", "ListLoads", "RecordProofOfDelivery",
+    "RecordCarrierInvoice", "GetPayable", "ListPayables", "AnswerDispute",
+}  # fmt: skip
 """Methods that others than our own may call; each has a test below."""
 
 

@@ -254,7 +254,7 @@ async def test_a_proof_whose_lines_do_not_add_up_is_kept_and_refused(orchestrato
         methods=[PodMethod.POD_METHOD_SIGNATURE],
         signer_name="R. Ruiz",
         lines=[
-            PodLine(order_id=order.order_id, line_id="1", delivered=pieces(6), accepted=pieces(6), rejected=pieces(0))
+            PodLine(order_id=order.order_id, line_id="1", delivered=pieces(4), accepted=pieces(3), rejected=pieces(1))
         ],
     )
     proof.capture_time.GetCurrentTime()

@@ -68,9 +68,22 @@ BY_CERTIFICATE = {
         "GetDriver",
         "GetVehicle",
         "PlanLoads",
+        "GetLoad",
+        "ReassignLoad",
+        "ReplanLoad",
         "TenderLoad",
     )
-    | named(ERP, "ConfirmDispatch", "PostDelivery", "PostInvoice", "ValidateOrder"),
+    | named(
+        ERP,
+        "CancelSale",
+        "ConfirmDispatch",
+        "PostCreditMemo",
+        "PostDelivery",
+        "PostInvoice",
+        "PostPayable",
+        "ReceiveReturn",
+        "ValidateOrder",
+    ),
     "erp_gateway": named(ORCHESTRATOR, "CancelOrder", "ListOrders", "SubmitOrder"),
     "edge_gateway": named(ORCHESTRATOR, "RecordProofOfDelivery") | named(DISPATCH, "ResolveDevice"),
     "fleet_gateway": set[str](),
@@ -78,7 +91,17 @@ BY_CERTIFICATE = {
 BY_TOKEN = {
     "gladhand.internal": set(EVERY),
     "gladhand.customer": named(ORCHESTRATOR, "GetOrder", "ListOrders", "WatchOrders"),
-    "gladhand.partner": named(ORCHESTRATOR, "GetLoad", "ListLoads", "RecordProofOfDelivery", "RespondToTender")
+    "gladhand.partner": named(
+        ORCHESTRATOR,
+        "GetLoad",
+        "ListLoads",
+        "RecordProofOfDelivery",
+        "RecordCarrierInvoice",
+        "GetPayable",
+        "ListPayables",
+        "AnswerDispute",
+        "RespondToTender",
+    )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }
 

@@ -58,9 +58,9 @@ class Table:
         """Return where an event may lead; nowhere where the contract has no edge."""
         if states is None:
             return set(self.births.get(event, ()))
-        if event in self.anywhere:
-            return states
-        return {target for state in states for target in self.edges.get((state, event), ())}
+        led = {target for state in states for target in self.edges.get((state, event), ())}
+        # What is allowed anywhere leaves the state, and may besides have edges that change it.
+        return states | led if event in self.anywhere else led
 
 
 def _narrowed(states: set[str], body: str, what: Any) -> set[str]:

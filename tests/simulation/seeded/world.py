@@ -9,6 +9,7 @@ import logging
 import random
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +25,7 @@ from gladhand.calls import Call, enter
 from gladhand.clock import Clock
 from gladhand.errors import Conflict, GladhandError, Internal, NotFound, Unavailable
 from gladhand.security.principal import ANYBODY
+from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import ExceptionEvent, ExceptionState, Gate, Hold, HoldKind
 from logistics.orchestrator.v1 import (
     CancelOrderRequest,
@@ -103,7 +105,7 @@ class SeededWorld(Street):
         self.lives: list[tuple[Life, OrchestratorServicer]] = []
         self.answered: set[str] = set()
         self.driving: set[str] = set()
-        self.submitted = 0
+        self.submitted = self.sold = 0
         self._births = 0
         following._LOOK_S = 600.0  # type: ignore[misc]
 
@@ -218,21 +220,27 @@ class SeededWorld(Street):
             held.placed_by = "ines"
             held.expire_time.FromDatetime(self.broker.clock.now() + timedelta(seconds=dice.randint(60, 3600)))
             await self.ask("PlaceHold", PlaceHoldRequest(request_id=ids.derive(order_id, "hold"), hold=held))
+        self.sold += 1
 
     async def work_off_exceptions(self) -> None:
         """Put right what is open, one after the other, as people do."""
         while True:
             await asyncio.sleep(120 + self.dice.random() * 120)
-            for exception_id in self._ids("EXCEPTIONS", "exception"):
-                found = self._fold(exception.DECIDER, ExceptionEvent, "EXCEPTIONS", "exception", exception_id).exception
-                if found is not None and found.state == ExceptionState.EXCEPTION_STATE_OPEN:
-                    request = ResolveExceptionRequest(
-                        request_id=ids.derive(exception_id, "resolve", str(found.version)),
-                        exception_id=exception_id,
-                        code="DONE",
-                        note="put right",
-                    )
-                    await self.ask("ResolveException", request)
+            for found in list(self._open_exceptions()):
+                request = ResolveExceptionRequest(
+                    request_id=ids.derive(found.exception_id, "resolve", str(found.version)),
+                    exception_id=found.exception_id,
+                    code="DONE",
+                    note="put right",
+                )
+                await self.ask("ResolveException", request)
+
+    def _open_exceptions(self) -> Iterator[LogisticsException]:
+        """What nobody has put right yet."""
+        for exception_id in self._ids("EXCEPTIONS", "exception"):
+            found = self._fold(exception.DECIDER, ExceptionEvent, "EXCEPTIONS", "exception", exception_id).exception
+            if found is not None and found.state == ExceptionState.EXCEPTION_STATE_OPEN:
+                yield found
 
     # ---- the run -------------------------------------------------------------------------------------------------
 
@@ -287,12 +295,12 @@ class SeededWorld(Street):
         await asyncio.sleep(1200)
 
     def _rested(self) -> bool:
-        if self.submitted < self.orders or self.broken:
+        if self.sold < self.orders or self.broken:
             return bool(self.broken)
         found = [self.order_state(order_id) for order_id in sorted(self.answered)]
         if any(each is None or each.state not in _ENDED for each in found):
             return False
-        return not self.fleet.live
+        return not self.fleet.live and not list(self._open_exceptions())
 
     async def _redrive(self) -> None:
         """Give dead letters back to who failed, as an operator does once the cause is gone."""

@@ -7,7 +7,8 @@ from decimal import Decimal
 from gladhand.testing import VirtualClock
 from logistics.order.v1 import order_pb2
 from logistics.type.v1 import place_pb2, reference_pb2
-from services.erp_gateway.adapters.memory import MemoryAdapter, MemoryCustomer, MemoryErp
+from services.erp_gateway.adapters.memory import MemoryAdapter
+from services.erp_gateway.adapters.memory_erp import MemoryCustomer, MemoryErp
 
 INSTANCE = "erp-1"
 

@@ -29,7 +29,7 @@ def test_streams_share_out_what_there_is_and_never_take_a_subject_twice() -> Non
 
 def test_events_are_never_dropped_to_make_room() -> None:
     droppable = {spec.name for spec in STREAMS if spec.discard == "old"}
-    assert droppable == {"TELEMETRY", "TIMERS"}
+    assert droppable == {"ALERTS", "TELEMETRY", "TIMERS"}
     assert next(spec for spec in STREAMS if spec.name == "TIMERS").max_bytes == 0
     ageing = {spec.name for spec in STREAMS if spec.max_age}
-    assert ageing == {"INBOX", "TELEMETRY", "DEADLETTER"}
+    assert ageing == {"ALERTS", "INBOX", "TELEMETRY", "DEADLETTER"}

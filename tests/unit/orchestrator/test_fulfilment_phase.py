@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from logistics.invoice.v1 import GateResult, Invoice, InvoiceState
-from logistics.load.v1 import Load, LoadState, Stop, StopTask
+from logistics.load.v1 import Load, LoadState, Stop, StopKind, StopState, StopTask
 from logistics.order.v1 import CheckResult, LineQuantities, Order, OrderLine, OrderState, ValidationCheck
 from logistics.process.v1 import ProcessPolicy
 from logistics.type.v1 import Quantity
@@ -19,6 +19,7 @@ from services.orchestrator.phases.steps import (
     ApproveInvoice,
     Begin,
     BeginPosting,
+    CancelSale,
     CloseOrder,
     ConcludeValidation,
     ConfirmCancel,
@@ -69,7 +70,8 @@ def an_order(
 
 def a_load(state: LoadState.ValueType) -> Load:
     task = StopTask(order_id=ORDER_ID, line_id="1", expected=quantity("10"))
-    return Load(load_id=LOAD_ID, state=state, stops=[Stop(tasks=[task])])
+    stop = Stop(kind=StopKind.STOP_KIND_DELIVERY, state=StopState.STOP_STATE_PLANNED, tasks=[task])
+    return Load(load_id=LOAD_ID, state=state, stops=[stop])
 
 
 def an_invoice(state: InvoiceState.ValueType) -> Invoice:
@@ -118,7 +120,11 @@ def test_a_process_begins_before_anything_else() -> None:
         ),
         (situation(an_order(OrderState.ORDER_STATE_INVOICED)), Finish("invoiced")),
         (situation(an_order(OrderState.ORDER_STATE_CLOSED)), Finish("closed")),
-        (situation(an_order(OrderState.ORDER_STATE_CANCELLED)), Finish("cancelled")),
+        (situation(an_order(OrderState.ORDER_STATE_CANCELLED)), CancelSale()),
+        (
+            situation(an_order(OrderState.ORDER_STATE_CANCELLED), done=frozenset({"cancel_sale"})),
+            Finish("cancelled"),
+        ),
         (situation(an_order(OrderState.ORDER_STATE_CANCEL_REQUESTED)), ConfirmCancel()),
         (
             situation(an_order(OrderState.ORDER_STATE_CANCELLED), loads=(a_load(LoadState.LOAD_STATE_PLANNED),)),

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from gladhand import ids
 from gladhand.bus.port import Delivery
 from gladhand.execute import Executor
-from gladhand.testing import MemoryBroker, MemoryEventStore, VirtualClock
+from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
 from gladhand.validation import check
 from logistics.exception.v1 import Exception as LogisticsException
 from logistics.exception.v1 import ExceptionKind, ExceptionState
@@ -33,10 +33,23 @@ from services.orchestrator.deciders import exception, load
 from services.orchestrator.exceptions import exception_id_of
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.policies import FixedPolicies
+from services.orchestrator.processes.holds import HoldRipple
 from services.orchestrator.processes.observations import Observations
+from services.orchestrator.processes.proofs import Proofs
 from tests.unit.orchestrator.deciders.freight import FIRST, LOAD, PICKUP, START, at, crew, truck, when
 
 RISK = exception_id_of(ExceptionKind.EXCEPTION_KIND_ETA_RISK, FIRST)
+
+
+class NoStops:
+    """A book of stops with nothing in it: no proof is handed in here."""
+
+    async def load_of_stop(self, stop_id: str) -> str | None:
+        return None
+
+
+async def _nobody(order_id: str, event_id: str) -> None:
+    """Nothing is driven here."""
 
 
 class Road:
@@ -48,9 +61,11 @@ class Road:
             name="trial", version=1, milestones=MilestonePolicy(arrival_grace=Duration(seconds=5 * 60))
         )
         policies = FixedPolicies(policy)
-        store = MemoryEventStore(MemoryBroker(self.clock))
+        broker = MemoryBroker(self.clock)
+        store = MemoryEventStore(broker)
         self.journal = Journal(Executor(store, self.clock, validate=check), self.clock, policies)
-        self.observations = Observations(self.journal, policies)
+        holds = HoldRipple(self.journal, MemoryBus(broker, self.clock), _nobody)
+        self.observations = Observations(self.journal, policies, Proofs(self.journal, NoStops(), policies, holds))
 
     async def wish(self, *wishes: Message) -> None:
         for number, wish in enumerate(wishes):

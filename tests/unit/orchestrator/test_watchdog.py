@@ -27,9 +27,6 @@ class Standing:
     async def open_loads(self, unchanged_since: datetime, limit: int, skip: int = 0) -> list[str]:
         return ["load"]
 
-    async def open_excursions(self, unchanged_since: datetime, limit: int) -> list[str]:
-        return []
-
     async def waiting_regions(self) -> list[str]:
         return ["us"]
 

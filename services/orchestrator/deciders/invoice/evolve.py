@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from logistics.invoice.v1 import (
     GateCheck,
+    GateResult,
     Invoice,
     InvoiceEvent,
     InvoiceLine,
@@ -60,11 +61,22 @@ def _applied(state: State, invoice: Invoice, event: InvoiceEvent, name: str) -> 
         case "drafted":
             _redraft(invoice, event.drafted.invoice)
             return replace(state, content=event.drafted.invoice)
+        case "review_requested":
+            if event.review_requested.HasField("check"):
+                _set_check(invoice, event.review_requested.check)
+            return state
+        case "approved":
+            _waive(invoice, event.approved.approved_by)
+            return state
         case "posting_began":
             return replace(state, posting_key=event.posting_began.posting_key, attempt=event.posting_began.attempt)
         case "posted":
             _post(invoice, event.posted)
             return replace(state, erp_invoice=event.posted.erp_invoice)
+        case "credited":
+            invoice.credit_invoice_ids.append(event.credited.credit_invoice_id)
+            invoice.credited_lines.extend(event.credited.lines)
+            return state
         case _:
             return state
 
@@ -72,6 +84,20 @@ def _applied(state: State, invoice: Invoice, event: InvoiceEvent, name: str) -> 
 def _set_checks(invoice: Invoice, checks: Iterable[GateCheck]) -> None:
     del invoice.checks[:]
     invoice.checks.extend(checks)
+
+
+def _set_check(invoice: Invoice, check: GateCheck) -> None:
+    """Let a check stand in the place of the one of its kind."""
+    others = [known for known in invoice.checks if known.kind != check.kind]
+    _set_checks(invoice, [*others, check])
+
+
+def _waive(invoice: Invoice, approved_by: str) -> None:
+    """Let who approved an invoice stand on the checks that had brought it to review."""
+    for check in invoice.checks if approved_by else ():
+        if check.result == GateResult.GATE_RESULT_FAIL:
+            check.result = GateResult.GATE_RESULT_WAIVED
+            check.waived_by = approved_by
 
 
 def _redraft(invoice: Invoice, drafted: Invoice) -> None:

@@ -23,10 +23,12 @@ from logistics.invoice.v1 import (
     InvoicePostFailed,
     InvoicePostingBegan,
     InvoiceReleased,
+    InvoiceReviewRequested,
     InvoiceState,
     InvoiceVoided,
 )
 from services.orchestrator.deciders.invoice.amounts import nanos_of
+from services.orchestrator.deciders.invoice.crediting import credit
 from services.orchestrator.deciders.invoice.state import State, name_of
 from services.orchestrator.deciders.refusal import no_way, refused, violated
 from services.orchestrator.quantities import ZERO, decimal_of
@@ -38,6 +40,7 @@ _DRAFTABLE = frozenset(
         InvoiceState.INVOICE_STATE_READY,
         InvoiceState.INVOICE_STATE_DRAFT,
         InvoiceState.INVOICE_STATE_IN_REVIEW,
+        InvoiceState.INVOICE_STATE_APPROVED,
         InvoiceState.INVOICE_STATE_POST_FAILED,
     }
 )
@@ -56,7 +59,9 @@ _NEEDED: Mapping[int, ErrorReason.ValueType] = {
     GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED: ErrorReason.ERROR_REASON_POD_MISSING,
     GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD: ErrorReason.ERROR_REASON_HOLD_BLOCKS,
 }
-_SET_BY_US = ("state", "checks", "version", "create_time", "update_time", "post_time")
+_SET_BY_US = (
+    "state", "checks", "version", "create_time", "update_time", "post_time", "credit_invoice_ids", "credited_lines",
+)  # fmt: skip
 _HALF_CENT = 5_000_000
 
 
@@ -141,7 +146,25 @@ def _approve(_state: State, invoice: Invoice, command: InvoiceCommand) -> Messag
         return None
     if invoice.state not in _APPROVABLE:
         raise _no_way(invoice, "approving it", "lay down its lines first")
-    return InvoiceApproved(reason=command.approve.reason)
+    wish = command.approve
+    if invoice.state == InvoiceState.INVOICE_STATE_IN_REVIEW and not wish.approved_by:
+        raise refused(
+            ErrorReason.ERROR_REASON_NOT_PERMITTED,
+            f"invoice {invoice.invoice_id} is in review: a person approves or revises it, no rule does",
+            invoice_id=invoice.invoice_id,
+        )
+    return InvoiceApproved(reason=wish.reason, approved_by=wish.approved_by)
+
+
+def _request_review(_state: State, invoice: Invoice, command: InvoiceCommand) -> Message | None:
+    check = command.request_review.check
+    if check.result != GateResult.GATE_RESULT_FAIL:
+        raise violated("check.result", "only a check that failed asks for a review; let the invoice be approved")
+    if invoice.state == InvoiceState.INVOICE_STATE_IN_REVIEW:
+        return None
+    if invoice.state != InvoiceState.INVOICE_STATE_DRAFT:
+        raise _no_way(invoice, "reviewing it", "only a draft is reviewed")
+    return InvoiceReviewRequested(reason=check.message, check=check)
 
 
 def _begin_posting(state: State, invoice: Invoice, command: InvoiceCommand) -> Message | None:
@@ -208,6 +231,9 @@ def _passes(check: GateCheck) -> bool:
     if check.result == GateResult.GATE_RESULT_WAIVED:
         # A hold is released, not waived.
         return bool(check.waived_by) and check.kind != GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD
+    if check.kind == GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE and check.result == GateResult.GATE_RESULT_FAIL:
+        # It shuts no gate: the draft goes to review.
+        return True
     return check.result in {GateResult.GATE_RESULT_PASS, GateResult.GATE_RESULT_NOT_APPLICABLE}
 
 
@@ -273,4 +299,6 @@ _WISHES: Mapping[str, Callable[[State, Invoice, InvoiceCommand], Message | None]
     "record_posting": _record_posting,
     "record_failure": _record_failure,
     "void": _void,
+    "credit": credit,
+    "request_review": _request_review,
 }

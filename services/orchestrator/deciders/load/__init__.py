@@ -8,7 +8,21 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.load.v1 import LoadCommand, LoadEvent
-from services.orchestrator.deciders.load import completing, ending, estimates, facts, planning, tendering
+from services.orchestrator.deciders.load import (
+    appointing,
+    changing,
+    completing,
+    custody,
+    ending,
+    estimates,
+    facts,
+    hours,
+    planning,
+    proposals,
+    reassigning,
+    retracting,
+    tendering,
+)
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
 from services.orchestrator.deciders.load.state import State, machines
@@ -36,7 +50,20 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "confirm_cancel": ending.confirm_cancel,
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
+    "bring_back": changing.bring_back,
+    "change_cargo": changing.change_cargo,
+    "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
+    "request_reassignment": reassigning.request,
+    "reassign": reassigning.reassign,
+    "fail_reassignment": reassigning.fail,
+    "hand_over": custody.hand_over,
+    "check_hours": hours.check,
+    "override_hours": hours.override,
+    "propose_plan": proposals.propose,
+    "accept_plan": proposals.accept,
+    "withdraw_plan": proposals.withdraw,
+    "retract_fact": retracting.retract,
     "offer": tendering.offer,
     "tender_sent": tendering.record_sent,
     "tender_undelivered": tendering.record_undelivered,

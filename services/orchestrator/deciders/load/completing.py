@@ -15,13 +15,14 @@ from logistics.load.v1 import (
     LoadState,
     Stop,
     StopCompleted,
+    StopFactNoted,
     StopKind,
     StopOutcome,
     StopState,
     StopTask,
 )
 from logistics.type.v1 import Quantity
-from services.orchestrator.deciders.load.facts import fact, known_by, matched, told, too_late
+from services.orchestrator.deciders.load.facts import fact, known, known_by, matched, noted, told, too_late
 from services.orchestrator.deciders.load.road import better_proof
 from services.orchestrator.deciders.load.state import State
 from services.orchestrator.deciders.refusal import no_way, refused, violated
@@ -38,21 +39,29 @@ def complete(state: State, command: LoadCommand) -> Message | None:
         raise no_way("stop", StopState, stop.state, "completing it", "it was given up; a person must look at the proof")
     pickup = stop.kind == StopKind.STOP_KIND_PICKUP
     tasks = _loaded(stop, wish.tasks) if pickup else _set_down(stop, wish.tasks)
-    if told(state, stop, "completion") and not _displaces(stop, wish, tasks):
+    if known(state, stop, "completion", wish.time) and wish.pod_id not in stop.pod_ids:
         return None
+    if told(state, stop, "completion") and not _displaces(stop, wish, tasks):
+        return noted(state, stop, "completion", wish.time, StopFactNoted(completed=_work(stop, wish, tasks, epoch)))
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return too_late(load, stop, "the work was done at")
+        return too_late(state, load, stop, "the work was done at")
+    body = _work(stop, wish, tasks, epoch)
+    return fact(wish.time, corrects=known_by(state, stop, "completion"), stop_completed=body)
+
+
+def _work(stop: Stop, wish: CompleteStop, tasks: Sequence[StopTask], epoch: int) -> StopCompleted:
+    counted = "actual" if stop.kind == StopKind.STOP_KIND_PICKUP else "accepted"
     body = StopCompleted(
         stop_id=stop.stop_id,
         time=wish.time,
-        outcome=_outcome(tasks, "actual" if pickup else "accepted"),
+        outcome=_outcome(tasks, counted),
         tasks=tasks,
         pod_id=wish.pod_id,
         epoch=epoch,
     )
     if body.outcome != StopOutcome.STOP_OUTCOME_SUCCEEDED:
         body.reason = wish.reason[:200]
-    return fact(wish.time, corrects=known_by(state, stop, "completion"), stop_completed=body)
+    return body
 
 
 def _displaces(stop: Stop, wish: CompleteStop, tasks: Sequence[StopTask]) -> bool:

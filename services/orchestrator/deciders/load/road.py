@@ -95,9 +95,14 @@ def epoch_at(load: Load, moment: Timestamp) -> int:
     return 0
 
 
+def rank_of(time: StopTime) -> int:
+    """Return the rank of a time's source, the higher the better."""
+    return _RANKS.get(time.source, 0)
+
+
 def better(told: StopTime, known: StopTime) -> bool:
     """Return whether a time displaces another: by the rank of its source, within a rank by being earlier."""
-    told_rank, known_rank = _RANKS.get(told.source, 0), _RANKS.get(known.source, 0)
+    told_rank, known_rank = rank_of(told), rank_of(known)
     if told_rank != known_rank:
         return told_rank > known_rank
     return told.time.ToNanoseconds() < known.time.ToNanoseconds()

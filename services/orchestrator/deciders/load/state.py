@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
-from logistics.load.v1 import Load, LoadState, StopState
+from logistics.load.v1 import Load, LoadEvent, LoadState, StopState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,19 @@ class State:
     holds: Mapping[str, frozenset[Gate.ValueType]] = field(default_factory=dict)
     """Active holds and the gates that each blocks."""
     dispatched_epoch: int = 0
-    """The assignment that was dispatched; zero before."""
+    """The assignment that was dispatched last; zero before."""
+    custodian: int = 0
+    """The assignment that has the goods, or goes to fetch them: dispatched first, or handed over to; zero before."""
+    interrupted_by: str | None = None
+    """The exception behind an interruption, empty where none was named; None while the load is not interrupted."""
+    interruptions: tuple[str, ...] = ()
+    """Every exception that ever interrupted the load, oldest first."""
     derived: frozenset[str] = frozenset()
     """Times that nobody told and a departure let us infer, as `<stop id>/arrival` or `<stop id>/completion`."""
+    heard: Mapping[str, tuple[LoadEvent, ...]] = field(default_factory=dict)
+    """Every word about a stop, counted or not, by `<stop id>/<name of the time>`, in the order in which it came."""
+    voided: frozenset[str] = frozenset()
+    """What was taken back or put right, come or still to come, as `<stop id>/<evidence id>`."""
     fact_event_ids: Mapping[str, str] = field(default_factory=dict)
     """The event behind each time at a stop, by `<stop id>/<name of the time>`."""
     answers: Mapping[str, str] = field(default_factory=dict)

@@ -8,7 +8,21 @@ from google.protobuf.message import Message
 
 from gladhand.decider import Decider
 from logistics.order.v1 import OrderCommand, OrderEvent
-from services.orchestrator.deciders.order import billing, charging, cold_chain, ending, receiving, riding
+from services.orchestrator.deciders.order import (
+    amending,
+    billing,
+    cancelling,
+    charging,
+    cold_chain,
+    crediting,
+    disposing,
+    ending,
+    estimates,
+    receiving,
+    retracting,
+    riding,
+    waiving,
+)
 from services.orchestrator.deciders.order.evolve import evolve
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, machines
 from services.orchestrator.deciders.refusal import violated
@@ -17,7 +31,7 @@ __all__ = ["DECIDER", "Delivered", "LoadPlan", "Review", "State"]
 
 _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "receive": receiving.receive,
-    "amend": receiving.amend,
+    "amend": amending.amend,
     "await_validation": receiving.await_validation,
     "record_validation": receiving.record_validation,
     "conclude_validation": receiving.conclude_validation,
@@ -32,14 +46,25 @@ _WISHES: Mapping[str, Callable[[State, OrderCommand], Message | None]] = {
     "release_billing": billing.release_billing,
     "record_invoice": billing.record_invoice,
     "close": billing.close,
-    "cancel": ending.cancel,
-    "confirm_cancel": ending.confirm_cancel,
+    "cancel": cancelling.cancel,
+    "confirm_cancel": cancelling.confirm_cancel,
     "apply_hold": ending.apply_hold,
     "lift_hold": ending.lift_hold,
     "record_cold_chain": cold_chain.record,
     "record_excursion_decision": cold_chain.record_decision,
     "charge": charging.charge,
     "waive_charge": charging.waive,
+    "record_eta": estimates.record,
+    "dispose": disposing.dispose,
+    "lay_disposition": disposing.lay,
+    "unlay_disposition": disposing.unlay,
+    "record_return": disposing.record_return,
+    "claim": crediting.claim,
+    "decide_claim": crediting.decide_claim,
+    "record_credit": crediting.record_credit,
+    "waive_check": waiving.waive,
+    "retract_pickup": retracting.retract_pickup,
+    "retract_delivery": retracting.retract_delivery,
 }
 
 

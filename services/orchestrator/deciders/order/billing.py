@@ -20,6 +20,7 @@ from logistics.order.v1 import (
     OrderInvoiced,
     OrderReviewOpened,
     OrderState,
+    OrderType,
 )
 from services.orchestrator.deciders.order import cold_chain
 from services.orchestrator.deciders.order.riding import open_stops
@@ -45,8 +46,10 @@ _BILLED = frozenset(
     }
 )
 _BILLABLE = frozenset({OrderState.ORDER_STATE_BILLABLE, OrderState.ORDER_STATE_PARTIALLY_INVOICED})
+UNBILLED = frozenset({OrderType.ORDER_TYPE_REPLENISHMENT, OrderType.ORDER_TYPE_TRANSFER})
+"""Orders of goods that stay our own: nobody is billed."""
 _PROOF_REVIEWS = frozenset({"POD_MISSING", "POD_INVALID"})
-_WAIVABLE = frozenset(
+WAIVABLE = frozenset(
     {
         GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED,
         GateCheckKind.GATE_CHECK_KIND_COLD_CHAIN,
@@ -55,6 +58,11 @@ _WAIVABLE = frozenset(
         GateCheckKind.GATE_CHECK_KIND_QUIET_PERIOD,
     }
 )
+"""Checks that a named role may let pass; what was delivered, and whether a hold stands, is not for waiving."""
+
+_NOT_SHUTTING = frozenset({GateCheckKind.GATE_CHECK_KIND_RATE_VARIANCE})
+"""Checks that shut no gate where they fail: the drafted invoice goes to review (domain reference 3.5)."""
+
 _REASONS = {
     GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL: ErrorReason.ERROR_REASON_TRANSITION_NOT_ALLOWED,
     GateCheckKind.GATE_CHECK_KIND_POD_VERIFIED: ErrorReason.ERROR_REASON_POD_MISSING,
@@ -84,17 +92,30 @@ def release_billing(state: State, command: OrderCommand) -> Message | None:
         return None
     if order.state not in _GATED:
         raise barred(order, "releasing it for billing", "every delivery stop must be done first")
-    brought = _brought(order, wish.checks)
+    brought = _brought(order, [*wish.checks, *state.waivers.values()])
     if not any(decimal_of(line.quantities.accepted) for line in order.lines):
         raise barred(order, "billing nothing", "nothing was accepted: open a review and close the order")
     _check_review(state, order, brought)
+    checks = _judged(state, order, brought)
+    for check in checks:
+        if check.result == GateResult.GATE_RESULT_FAIL and check.kind not in _NOT_SHUTTING:
+            raise _shut(check)
+    return OrderBillingReleased(checks=checks, policy_version=wish.policy_version)
+
+
+def gate_checks(state: State, brought: Iterable[GateCheck]) -> list[GateCheck]:
+    """Return every check of the gate with its result, whether it would open or not; empty before birth.
+
+    `brought` are the checks that the policy decides. Raises Rejected as `release_billing` does for a bad waiver.
+    """
+    order = state.order
+    return [] if order is None else _judged(state, order, _brought(order, [*brought, *state.waivers.values()]))
+
+
+def _judged(state: State, order: Order, brought: dict[int, GateCheck]) -> list[GateCheck]:
     checks = [_settled(check, brought) for check in (make(state, order) for make in _OWN_CHECKS)]
     own = {check.kind for check in checks}
-    checks += [check for kind, check in brought.items() if kind not in own]
-    for check in checks:
-        if check.result == GateResult.GATE_RESULT_FAIL:
-            raise _shut(state, check)
-    return OrderBillingReleased(checks=checks, policy_version=wish.policy_version)
+    return checks + [check for kind, check in brought.items() if kind not in own]
 
 
 def record_invoice(state: State, command: OrderCommand) -> Message | None:
@@ -130,10 +151,18 @@ def close(state: State, command: OrderCommand) -> Message | None:
     holds = held_at(state, Gate.GATE_BILLING)
     if holds:
         raise _held(order, holds)
-    if order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW:
-        if any(decimal_of(line.quantities.accepted) for line in order.lines):
+    kept = any(decimal_of(line.quantities.accepted) for line in order.lines)
+    if order.state in _GATED:
+        if kept and order.order_type not in UNBILLED:
             raise barred(order, "closing", "something was accepted: release it for billing")
+        if kept or order.state == OrderState.ORDER_STATE_DELIVERED:
+            for check in (_stops_terminal(state, order), _pod_verified(state, order)):
+                if check.result == GateResult.GATE_RESULT_FAIL:
+                    raise _shut(check)
         _check_review(state, order, {})
+    elif order.state == OrderState.ORDER_STATE_BILLABLE:
+        if kept or state.invoices:
+            raise barred(order, "closing", "bill what was accepted")
     elif order.state != OrderState.ORDER_STATE_INVOICED:
         raise barred(order, "closing", "bill it first, or cancel it")
     return OrderClosed(reason=wish.reason)
@@ -146,13 +175,19 @@ def _brought(order: Order, checks: Iterable[GateCheck]) -> dict[int, GateCheck]:
         if check.result == GateResult.GATE_RESULT_WAIVED:
             decides = check.kind == GateCheckKind.GATE_CHECK_KIND_QUANTITIES
             in_review = order.state == OrderState.ORDER_STATE_DELIVERY_REVIEW
-            if not check.waived_by or not (check.kind in _WAIVABLE or (decides and in_review)):
+            if not check.waived_by or not (check.kind in WAIVABLE or (decides and in_review)):
                 raise refused(
                     ErrorReason.ERROR_REASON_NOT_PERMITTED,
                     f"{_name(check)} may be waived only where the policy lets it, and by somebody named",
                     check=_name(check),
                 )
-        brought[check.kind] = check
+        before = brought.get(check.kind)
+        if (
+            check.result != GateResult.GATE_RESULT_WAIVED
+            or before is None
+            or before.result == GateResult.GATE_RESULT_FAIL
+        ):
+            brought[check.kind] = check
     return brought
 
 
@@ -184,15 +219,25 @@ def _check_review(state: State, order: Order, brought: dict[int, GateCheck]) -> 
 def _settled(check: GateCheck, brought: dict[int, GateCheck]) -> GateCheck:
     """Let the caller's waiver stand for a check that the order cannot pass itself."""
     other = brought.get(check.kind)
-    if other is None or check.result != GateResult.GATE_RESULT_FAIL:
+    if other is None:
         return check
-    return other if other.result == GateResult.GATE_RESULT_WAIVED and check.kind in _WAIVABLE else check
+    if other.result == GateResult.GATE_RESULT_FAIL and check.kind == GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD:
+        # The order knows its own holds; those of its loads and stops somebody else must bring.
+        return _both(check, other)
+    if check.result != GateResult.GATE_RESULT_FAIL:
+        return check
+    return other if other.result == GateResult.GATE_RESULT_WAIVED and check.kind in WAIVABLE else check
+
+
+def _both(own: GateCheck, other: GateCheck) -> GateCheck:
+    return _fail(own.kind, other.message, sorted({*own.evidence_ids, *other.evidence_ids}))
 
 
 def _stops_terminal(state: State, order: Order) -> GateCheck:
     kind = GateCheckKind.GATE_CHECK_KIND_STOPS_TERMINAL
-    missing = [] if state.remainder else open_stops(state)
-    if missing or not (state.remainder or rides_whole(state, order)):
+    given_up = bool(state.remainder) or order.turned_back
+    missing = [] if given_up else open_stops(state)
+    if missing or not (given_up or rides_whole(state, order)):
         return _fail(kind, f"delivery stops are not done: {', '.join(missing) or 'lines without a load'}", missing)
     return _pass(kind)
 
@@ -241,11 +286,11 @@ def _unverified(state: State) -> list[str]:
     return [stop_id for (_, stop_id), there in state.deliveries.items() if there.lines and not there.proof_verified]
 
 
-def _shut(state: State, check: GateCheck) -> Rejected:
+def _shut(check: GateCheck) -> Rejected:
     reason = _REASONS.get(check.kind, ErrorReason.ERROR_REASON_HOLD_BLOCKS)
     metadata = {"gate": "billing", "check": _name(check)}
     if check.kind == GateCheckKind.GATE_CHECK_KIND_NO_BILLING_HOLD:
-        metadata["hold_ids"] = ",".join(held_at(state, Gate.GATE_BILLING))
+        metadata["hold_ids"] = ",".join(check.evidence_ids)
     elif check.evidence_ids:
         metadata["evidence_ids"] = ",".join(check.evidence_ids)
     return refused(reason, f"the billing gate is shut: {check.message or _name(check)}", **metadata)

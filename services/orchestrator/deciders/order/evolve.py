@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from typing import cast
 
 from google.protobuf.message import Message
 
 from logistics.exception.v1 import Gate
-from logistics.order.v1 import LineMovement, Order, OrderEvent, OrderLine, OrderState
+from logistics.order.v1 import Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.deciders.order import cold_chain
+from services.orchestrator.deciders.order import cold_chain, estimates
+from services.orchestrator.deciders.order.afterwards import AFTER, MOVES, by_line
 from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
 from services.orchestrator.quantities import ZERO, decimal_of, difference, quantity_of, total
@@ -42,12 +44,21 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.CopyFrom(given)
     order.order_id = event.order_id or order.order_id
     order.create_time.CopyFrom(known.create_time if known.HasField("create_time") else event.record_time)
+    # An amended order runs under the policy with which it came.
+    order.policy_version = given.policy_version or known.policy_version
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
     order.invoice_ids.extend(known.invoice_ids)
     del order.cold_chain[:]
     order.cold_chain.extend(known.cold_chain)
     order.charges.extend(known.charges)
+    order.dispositions.extend(known.dispositions)
+    order.claims.extend(known.claims)
+    order.turned_back, order.change_revision = known.turned_back, known.change_revision
+    if known.HasField("turn_back_place"):
+        order.turn_back_place.CopyFrom(known.turn_back_place)
+    if known.HasField("cancel_request_time"):
+        order.cancel_request_time.CopyFrom(known.cancel_request_time)
 
 
 def _drafted(state: State, order: Order, event: OrderEvent) -> State:
@@ -64,10 +75,14 @@ def _amended(state: State, order: Order, event: OrderEvent) -> State:
     was = order.state
     _born(order, event, event.amended.order)
     # A draft stays one, and what already rides keeps its place; everything else is validated anew.
-    stays = was == OrderState.ORDER_STATE_DRAFT or was in _RIDING
+    stays = was == OrderState.ORDER_STATE_DRAFT or (was in _RIDING and not event.amended.replans)
     order.state = was if stays else OrderState.ORDER_STATE_RECEIVED
     contents = (*state.contents, event.amended.content_sha256)
-    return replace(state, contents=contents, checks=() if not stays else state.checks, held_by="")
+    after = replace(state, contents=contents, checks=() if not stays else state.checks, held_by="")
+    if event.amended.under_way:
+        order.change_revision = order.revision
+        return replace(after, reduced=tuple(event.amended.cancelled))
+    return replace(after, plan={}, dispatched=frozenset()) if event.amended.replans else after
 
 
 def _validated(state: State, order: Order, event: OrderEvent) -> State:
@@ -154,7 +169,13 @@ def _remainder_cancelled(state: State, _order: Order, event: OrderEvent) -> Stat
 
 def _review_opened(state: State, _order: Order, event: OrderEvent) -> State:
     opened = event.review_opened
-    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided))
+    waiting = state.review is not None and not state.review.decided
+    since = state.review.opened_time if state.review is not None and waiting else None
+    if opened.decided:
+        since = None  # nobody is waited for any more; a review that is opened anew counts anew
+    elif since is None:
+        since = event.record_time.ToDatetime(tzinfo=UTC)
+    return replace(state, review=Review(opened.reason, opened.exception_id, opened.decided, since))
 
 
 def _billing_released(state: State, _order: Order, event: OrderEvent) -> State:
@@ -167,18 +188,6 @@ def _invoiced(state: State, order: Order, event: OrderEvent) -> State:
     if posted.invoice_id not in order.invoice_ids:
         order.invoice_ids.append(posted.invoice_id)
     return replace(state, invoices={**state.invoices, posted.invoice_id: tuple(posted.lines)})
-
-
-def _credited(state: State, order: Order, event: OrderEvent) -> State:
-    credit = event.credited.credit_invoice_id
-    if credit and credit not in order.invoice_ids:
-        order.invoice_ids.append(credit)
-    return state
-
-
-def _cancel_reversed(state: State, order: Order, event: OrderEvent) -> State:
-    order.state = event.cancel_reversed.state
-    return state
 
 
 def _hold_applied(state: State, order: Order, event: OrderEvent) -> State:
@@ -206,6 +215,28 @@ def _charge_waived(state: State, order: Order, event: OrderEvent) -> State:
     return state
 
 
+def _gate_check_waived(state: State, _order: Order, event: OrderEvent) -> State:
+    check = event.gate_check_waived.check
+    return replace(state, waivers={**state.waivers, check.kind: check})
+
+
+def _pickup_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.pickup_retracted.load_id, event.pickup_retracted.stop_id)
+    left = {place: lines for place, lines in state.pickups.items() if place != gone}
+    if not left:
+        order.state = OrderState.ORDER_STATE_DISPATCHED
+    return replace(state, pickups=left)
+
+
+def _delivery_retracted(state: State, order: Order, event: OrderEvent) -> State:
+    gone = (event.delivery_retracted.load_id, event.delivery_retracted.stop_id)
+    left = {place: there for place, there in state.deliveries.items() if place != gone}
+    partly = OrderState.ORDER_STATE_PARTIALLY_DELIVERED
+    order.state = partly if left else OrderState.ORDER_STATE_IN_EXECUTION
+    # What was decided about a delivery that never was decides nothing about the next one.
+    return replace(state, deliveries=left, review=None)
+
+
 def _same(state: State, _order: Order, _event: OrderEvent) -> State:
     return state
 
@@ -228,26 +259,41 @@ def _reckon(state: State, order: Order) -> None:
     kept = _sums((line.line_id, decimal_of(line.accepted)) for line in down)
     refused = _sums((line.line_id, decimal_of(line.rejected)) for line in down)
     billed = _sums((line.line_id, decimal_of(line.quantity)) for lines in state.invoices.values() for line in lines)
-    ended = order.state == OrderState.ORDER_STATE_CANCELLED
+    memos = by_line(line for lines in state.credits.values() for line in lines)
+    late = by_line(line for lines in state.taken_in.values() for line in lines)
+    back = by_line(line for known in order.dispositions for line in known.returned)
     for line in order.lines:
+        asked_back = total((memos.get(line.line_id, ZERO), late.get(line.line_id, ZERO)))
         _set(line, "shipped", shipped.get(line.line_id))
         _set(line, "delivered", delivered.get(line.line_id))
-        _set(line, "accepted", kept.get(line.line_id))
-        _set(line, "rejected", refused.get(line.line_id))
-        _set(line, "invoiced", billed.get(line.line_id))
-        _set(line, "cancelled", _cancelled_of(line, state.remainder, ended=ended))
+        _set(line, "accepted", _less(kept.get(line.line_id), asked_back))
+        _set(line, "rejected", _more(refused.get(line.line_id), asked_back))
+        _set(line, "returned", back.get(line.line_id))
+        _set(line, "invoiced", _less(billed.get(line.line_id), memos.get(line.line_id, ZERO)))
+        _set(line, "cancelled", _cancelled_of(line, state, order))
+        if line.line_id in memos:
+            line.credited.CopyFrom(quantity_of(memos[line.line_id], line.quantities.ordered.unit_code))
 
 
-def _cancelled_of(line: OrderLine, remainder: Iterable[LineMovement], *, ended: bool) -> Decimal | None:
-    """Return what will never be delivered: all of it once cancelled, else the remainder less what came after all."""
+def _less(number: Decimal | None, gone: Decimal) -> Decimal | None:
+    return None if number is None else difference(number, gone)
+
+
+def _more(number: Decimal | None, come: Decimal) -> Decimal | None:
+    return number if not come else total((number or ZERO, come))
+
+
+def _cancelled_of(line: OrderLine, state: State, order: Order) -> Decimal | None:
+    """Return what will never be delivered: all once cancelled, else what was given up less what came after all."""
     wanted = decimal_of(line.quantities.ordered)
-    if ended:
+    if order.state == OrderState.ORDER_STATE_CANCELLED:
         return wanted
-    for moved in remainder:
-        if moved.line_id == line.line_id:
-            open_part = difference(wanted, decimal_of(line.quantities.delivered))
-            return max(ZERO, min(decimal_of(moved.quantity), open_part))
-    return None
+    open_part = max(ZERO, difference(wanted, decimal_of(line.quantities.delivered)))
+    if order.turned_back:
+        return open_part
+    given_up = [decimal_of(part.quantity) for part in state.remainder if part.line_id == line.line_id]
+    given_up += [decimal_of(part.quantity) for part in state.reduced if part.line_id == line.line_id]
+    return min(max(given_up), open_part) if given_up else None
 
 
 def _sums(parts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
@@ -265,7 +311,12 @@ def _set(line: OrderLine, name: str, number: Decimal | None) -> None:
 
 
 _RIDING = frozenset(
-    {OrderState.ORDER_STATE_PLANNED, OrderState.ORDER_STATE_DISPATCHED, OrderState.ORDER_STATE_IN_EXECUTION}
+    {
+        OrderState.ORDER_STATE_PLANNED,
+        OrderState.ORDER_STATE_DISPATCHED,
+        OrderState.ORDER_STATE_IN_EXECUTION,
+        OrderState.ORDER_STATE_PARTIALLY_DELIVERED,
+    }
 )
 _TARGETS: Mapping[str, OrderState.ValueType] = {
     "drafted": OrderState.ORDER_STATE_DRAFT,
@@ -283,7 +334,15 @@ _TARGETS: Mapping[str, OrderState.ValueType] = {
     "cancelled": OrderState.ORDER_STATE_CANCELLED,
 }
 """Where events lead that lead to one state only."""
-_MOVES = frozenset({"amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled"})
+_MOVES = (
+    frozenset(
+        {
+            "amended", "picked_up", "delivered", "remainder_cancelled", "invoiced", "cancelled", "pickup_retracted",
+            "delivery_retracted",
+        }
+    )
+    | MOVES
+)  # fmt: skip
 """Events after which quantities differ."""
 _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "drafted": _drafted,
@@ -303,17 +362,18 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "review_opened": _review_opened,
     "billing_released": _billing_released,
     "invoiced": _invoiced,
-    "credited": _credited,
     "closed": _same,
     "amended": _amended,
-    "cancel_requested": _same,
     "cancelled": _same,
-    "cancel_reversed": _cancel_reversed,
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
-    "eta_changed": _same,
+    "eta_changed": estimates.changed,
     "cold_chain_recorded": cold_chain.recorded,
     "excursion_decided": cold_chain.decided,
     "charged": _charged,
     "charge_waived": _charge_waived,
+    **AFTER,
+    "gate_check_waived": _gate_check_waived,
+    "pickup_retracted": _pickup_retracted,
+    "delivery_retracted": _delivery_retracted,
 }

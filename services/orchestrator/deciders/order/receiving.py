@@ -1,4 +1,4 @@
-"""From hand-over to release: receiving, amending and validating an order, and stopping it before release."""
+"""From hand-over to release: receiving and validating an order, and stopping it before release."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from logistics.exception.v1 import Gate
 from logistics.order.v1 import (
     CheckResult,
     Order,
-    OrderAmended,
     OrderCommand,
     OrderHeld,
     OrderReceived,
@@ -24,22 +23,13 @@ from services.orchestrator.deciders.order.rules import barred, present
 from services.orchestrator.deciders.order.state import State, held_at
 from services.orchestrator.deciders.refusal import refused, violated
 
-_AMENDABLE = frozenset(
-    {
-        OrderState.ORDER_STATE_DRAFT,
-        OrderState.ORDER_STATE_RECEIVED,
-        OrderState.ORDER_STATE_VALIDATING,
-        OrderState.ORDER_STATE_REJECTED,
-        OrderState.ORDER_STATE_ON_HOLD,
-        OrderState.ORDER_STATE_RELEASED,
-    }
-)
 _HOLDABLE = frozenset(
     {OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING, OrderState.ORDER_STATE_RELEASED}
 )
 _OPEN = frozenset({OrderState.ORDER_STATE_RECEIVED, OrderState.ORDER_STATE_VALIDATING})
 _SET_BY_US = (
     "state", "version", "load_ids", "hold_ids", "invoice_ids", "checks", "charges", "create_time", "update_time",
+    "turned_back", "dispositions", "claims", "cancel_request_time", "turn_back_place", "change_revision",
     "cold_chain",
 )  # fmt: skip
 _DERIVED = ("allocated", "shipped", "delivered", "accepted", "rejected", "returned", "invoiced", "cancelled")
@@ -51,10 +41,10 @@ def receive(state: State, command: OrderCommand) -> Message | None:
     order = state.order
     if order is None or order.state == OrderState.ORDER_STATE_DRAFT:
         if order is not None:
-            _same_home(order, wish.order)
+            same_home(order, wish.order)
         revision = order.revision if order is not None else 1
         return OrderReceived(
-            order=_submitted(wish.order, command.order_id, revision), content_sha256=wish.content_sha256
+            order=submitted(wish.order, command.order_id, revision), content_sha256=wish.content_sha256
         )
     if wish.content_sha256 in state.contents:
         return None
@@ -63,27 +53,6 @@ def receive(state: State, command: OrderCommand) -> Message | None:
         f"order {order.order_id} was received with other content; amend it instead",
         order_id=order.order_id,
         reference=_reference(order),
-    )
-
-
-def amend(state: State, command: OrderCommand) -> Message | None:
-    """Record the next revision; it is validated anew. Refused once something was planned (AMEND_NOT_POSSIBLE)."""
-    order, wish = present(state), command.amend
-    if state.contents and wish.content_sha256 == state.contents[-1]:
-        return None
-    if order.state not in _AMENDABLE or state.plan:
-        riding = order.state in _AMENDABLE
-        remedy = "take it off its loads first" if riding else "send a change to whoever carries it, or cancel it"
-        raise refused(
-            ErrorReason.ERROR_REASON_AMEND_NOT_POSSIBLE,
-            f"order {order.order_id} can no longer be changed; {remedy}",
-            order_id=order.order_id,
-            state=OrderState.Name(order.state),
-            remedy=remedy,
-        )
-    _same_home(order, wish.order)
-    return OrderAmended(
-        order=_submitted(wish.order, order.order_id, order.revision + 1), content_sha256=wish.content_sha256
     )
 
 
@@ -166,13 +135,14 @@ def resumed(state: State) -> OrderResumed:
     return OrderResumed(hold_id=state.held_by, validated=passed)
 
 
-def _submitted(submitted: Order, order_id: str, revision: int) -> Order:
+def submitted(told: Order, order_id: str, revision: int) -> Order:
     """Return the order as it stands in the event: what callers may not set is cleared."""
     order = Order()
-    order.CopyFrom(submitted)
+    order.CopyFrom(told)
     _clear(order, _SET_BY_US)
     for line in order.lines:
         _clear(line.quantities, _DERIVED)
+        line.ClearField("credited")
     order.order_id = order_id
     order.revision = revision
     return order
@@ -183,9 +153,10 @@ def _clear(message: Message, names: tuple[str, ...]) -> None:
         message.ClearField(name)
 
 
-def _same_home(order: Order, submitted: Order) -> None:
+def same_home(order: Order, told: Order) -> None:
+    """Check that an order keeps its region and ERP instance. Raises Rejected (CONTRACT_VIOLATION)."""
     for name in ("region", "erp_instance"):
-        was, now = getattr(order, name), getattr(submitted, name)
+        was, now = getattr(order, name), getattr(told, name)
         if was != now:
             raise violated(f"order.{name}", f"{name} is {was} and cannot become {now}; cancel and submit a new order")
 

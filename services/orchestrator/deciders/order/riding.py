@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from google.protobuf.message import Message
 
 from logistics.error.v1 import ErrorReason
@@ -19,6 +21,8 @@ from logistics.order.v1 import (
     OrderUnplanned,
     RecordOrderDelivery,
 )
+from services.orchestrator.deciders.order.crediting import CLAIMABLE, claim_of_delivery
+from services.orchestrator.deciders.order.disposing import aboard, check_settled, reshipped
 from services.orchestrator.deciders.order.rules import (
     amount,
     barred,
@@ -30,7 +34,7 @@ from services.orchestrator.deciders.order.rules import (
 )
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, State, held_at, rides_whole
 from services.orchestrator.deciders.refusal import refused, violated
-from services.orchestrator.quantities import decimal_of, total
+from services.orchestrator.quantities import ZERO, decimal_of, total
 
 _PLANNABLE = frozenset({OrderState.ORDER_STATE_RELEASED, OrderState.ORDER_STATE_PLANNED})
 _UNPLANNABLE = _PLANNABLE | {OrderState.ORDER_STATE_DISPATCHED}
@@ -77,6 +81,11 @@ def plan(state: State, command: OrderCommand) -> Message | None:
     elsewhere = {
         line_id for load_id, other in state.plan.items() if load_id != wish.load_id for line_id in other.line_ids
     }
+    twice = sorted(elsewhere & set(planned.line_ids))
+    if twice:
+        # Two waves may have asked for the same order, e.g. while the planner was away: the goods ride once.
+        hint = f"lines {', '.join(twice)} ride on another load already; take them off that one first"
+        raise barred(order, f"planning on load {wish.load_id}", hint)
     complete = elsewhere | set(planned.line_ids) >= {line.line_id for line in order.lines}
     if not complete and order.state == OrderState.ORDER_STATE_PLANNED:
         raise barred(order, "planning fewer lines", "take the order off the load first, then plan anew")
@@ -118,12 +127,12 @@ def record_pickup(state: State, command: OrderCommand) -> Message | None:
         return None
     _riding(state, wish.load_id)
     check_lines(order, wish.lines)
-    if order.state == OrderState.ORDER_STATE_CANCEL_REQUESTED:
-        return _reversed(f"goods had left pickup {wish.stop_id}")
-    if order.state not in _PICKABLE:
-        raise barred(order, "recording a pickup", "record the dispatch first; after delivery a pickup never changes")
     others = (line for at, lines in state.pickups.items() if at != place for line in lines)
     check_ceiling(order, ordered(order), others, wish.lines, "shipped")
+    if order.state == OrderState.ORDER_STATE_CANCEL_REQUESTED:
+        return _reversed(f"goods had left pickup {wish.stop_id}", turns_back=True)
+    if order.state not in _PICKABLE:
+        raise barred(order, "recording a pickup", "record the dispatch first; after delivery a pickup never changes")
     return OrderPickedUp(load_id=wish.load_id, stop_id=wish.stop_id, lines=wish.lines)
 
 
@@ -147,20 +156,22 @@ def record_delivery(state: State, command: OrderCommand) -> Message | None:
         )
     check_lines(order, wish.lines)
     _check_sums(order, wish)
+    _check_room(state, order, place, wish)
     if order.state == OrderState.ORDER_STATE_CANCEL_REQUESTED:
-        return _reversed(f"goods were set down at stop {wish.stop_id}")
+        return _reversed(f"goods were set down at stop {wish.stop_id}", turns_back=False)
+    if order.state in CLAIMABLE:
+        return claim_of_delivery(state, order, place, wish.lines, wish.pod_id)
     if order.state not in _DELIVERABLE:
         early = order.state in _DISPATCHABLE
         remedy = "record the pickup first, inferred if need be" if early else "correct it by a claim or a credit memo"
         raise barred(order, "recording a delivery", remedy)
-    others = (line for at, there in state.deliveries.items() if at != place for line in there.lines)
-    check_ceiling(order, ordered(order), others, wish.lines, "delivered")
+    check_settled(order, place, wish.lines)
     return OrderDelivered(
         load_id=wish.load_id,
         stop_id=wish.stop_id,
         pod_id=wish.pod_id,
         lines=wish.lines,
-        complete=_complete(state, order, place),
+        complete=_complete(state, order, place, told),
         proof_verified=wish.proof_verified,
     )
 
@@ -175,7 +186,19 @@ def open_stops(state: State, done: tuple[str, str] | None = None) -> list[str]:
     ]
 
 
-def _complete(state: State, order: Order, place: tuple[str, str]) -> bool:
+def _check_room(state: State, order: Order, place: tuple[str, str], wish: RecordOrderDelivery) -> None:
+    """Check that no more is set down than was ordered, and than is delivered once more."""
+    others = (line for at, there in state.deliveries.items() if at != place for line in there.lines)
+    again = reshipped(order)
+    ceiling = {line_id: total((number, again.get(line_id, ZERO))) for line_id, number in ordered(order).items()}
+    check_ceiling(order, ceiling, others, wish.lines, "delivered")
+
+
+def _complete(state: State, order: Order, place: tuple[str, str], told: Delivered) -> bool:
+    """Return whether every delivery stop is done; of an order that was turned back, whether nothing is aboard."""
+    if order.turned_back:
+        after = replace(state, deliveries={**state.deliveries, place: told})
+        return not any(aboard(after, order, load_id) for load_id in {load_id for load_id, _ in state.pickups})
     return rides_whole(state, order) and not open_stops(state, place)
 
 
@@ -213,5 +236,5 @@ def _check_sum(order: Order, moved: LineMovement) -> None:
         )
 
 
-def _reversed(reason: str) -> OrderCancelReversed:
-    return OrderCancelReversed(reason=reason, state=OrderState.ORDER_STATE_IN_EXECUTION)
+def _reversed(reason: str, *, turns_back: bool) -> OrderCancelReversed:
+    return OrderCancelReversed(reason=reason, state=OrderState.ORDER_STATE_IN_EXECUTION, turns_back=turns_back)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gladhand.lifecycle import MachineState
 from logistics.exception.v1 import Gate
 from logistics.invoice.v1 import GateCheck
-from logistics.order.v1 import LineMovement, Order, OrderState, ValidationCheck
+from logistics.order.v1 import LineMovement, LineQuantity, Order, OrderState, ValidationCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Review:
     """The name of an exception kind, for example PARTIAL_REJECTION."""
     exception_id: str = ""
     decided: bool = False
+    opened_time: datetime | None = None
+    """When it was first opened and not decided; aware, in UTC. None for one that never waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,20 @@ class State:
     """Set once the delivery was reviewed."""
     gate_checks: tuple[GateCheck, ...] = ()
     """The checks with which the billing gate opened; empty before."""
+    waivers: Mapping[int, GateCheck] = field(default_factory=dict)
+    """Checks of the billing gate that somebody with the right to do so let pass, by their kind."""
     invoices: Mapping[str, tuple[LineMovement, ...]] = field(default_factory=dict)
     """What stands on each posted invoice, by invoice_id."""
+    credits: Mapping[str, tuple[LineQuantity, ...]] = field(default_factory=dict)
+    """What each posted credit memo takes back, by its invoice_id."""
+    taken_in: Mapping[str, tuple[LineQuantity, ...]] = field(default_factory=dict)
+    """What was asked back before the invoice was posted, by claim_id."""
+    reduced: tuple[LineQuantity, ...] = ()
+    """What is no longer wanted of lines on the road; totals."""
+    refused_contents: Mapping[str, str] = field(default_factory=dict)
+    """Why each change that came too late was refused, by SHA-256 of its content."""
+    expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """When goods are expected at each stop and when that was estimated, in nanoseconds, as it was told last."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

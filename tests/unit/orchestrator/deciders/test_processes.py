@@ -73,7 +73,6 @@ def test_a_process_takes_no_note_of_what_is_already_so(past: Run, command: fulfi
         (given(fulfilment.DECIDER), DONE, "NOT_FOUND"),
         (run(), Begin(OTHER_ORDER), "REFERENCE_CONFLICT"),
         (run(Finish("invoiced")), DONE, "TRANSITION_NOT_ALLOWED"),
-        (run(Finish("invoiced")), Resume(), "TRANSITION_NOT_ALLOWED"),
         (run(Finish("invoiced")), Finish("cancelled"), "TRANSITION_NOT_ALLOWED"),
         (run(), Fail("x", "y", "z", datetime(2026, 1, 1)), "CONTRACT_VIOLATION"),  # noqa: DTZ001 - that is the point
     ],
@@ -119,3 +118,9 @@ def test_a_wave_is_proposed_and_laid() -> None:
 )
 def test_a_wave_refuses(past: Wave, command: wave.Command, reason: str) -> None:
     past.when(command).then_rejected(reason)
+
+
+def test_a_finished_process_goes_on_where_a_claim_gives_it_something_to_do() -> None:
+    run(Finish("invoiced")).when(Resume("a claim came")).then_event("resumed")
+    assert run(Finish("invoiced"), Resume("a claim came")).state.finished is False
+    assert run(Finish("invoiced"), Resume("a claim came"), Finish("invoiced")).state.finished

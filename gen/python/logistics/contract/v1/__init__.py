@@ -12,6 +12,15 @@ from .event_pb2 import (
     envelope,
     event,
 )
+from .finding_pb2 import (
+    FINDING_SEVERITY_CRITICAL,
+    FINDING_SEVERITY_INFO,
+    FINDING_SEVERITY_UNSPECIFIED,
+    FINDING_SEVERITY_WARNING,
+    Finding,
+    FindingSeverity,
+    finding,
+)
 from .lifecycle_pb2 import Lifecycle, LifecycleEdge, LifecycleState, lifecycle, state
 from .method_pb2 import (
     AUDIENCE_CUSTOMER,
@@ -61,6 +70,12 @@ __all__ = [
     "EnvelopeRouting",
     "EventReading",
     "EventRouting",
+    "FINDING_SEVERITY_CRITICAL",
+    "FINDING_SEVERITY_INFO",
+    "FINDING_SEVERITY_UNSPECIFIED",
+    "FINDING_SEVERITY_WARNING",
+    "Finding",
+    "FindingSeverity",
     "LIFE_STAGE_ALPHA",
     "LIFE_STAGE_BETA",
     "LIFE_STAGE_DEPRECATED",
@@ -94,6 +109,7 @@ __all__ = [
     "ServicePolicy",
     "envelope",
     "event",
+    "finding",
     "lifecycle",
     "policy",
     "sensitivity",

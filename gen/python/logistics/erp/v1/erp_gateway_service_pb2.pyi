@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
+from logistics.invoice.v1 import payable_pb2 as _payable_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
@@ -493,6 +494,296 @@ class PostInvoiceResponse(_message.Message):
 Global___PostInvoiceResponse: _TypeAlias = PostInvoiceResponse  # noqa: Y015
 
 @_typing.final
+class CancelSaleRequest(_message.Message):
+    """What to give to `CancelSale`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_REFERENCES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    reason: _builtins.str
+    """Why, in a sentence; noted on the ERP's documents."""
+    posting_key: _builtins.str
+    """The key that the ERP's documents carry for this cancelling, the same for every attempt."""
+    @_builtins.property
+    def order_references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
+        """The ERP's names of the order and its deliveries."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuantityByLine]:
+        """What is no longer wanted, by line. Empty means everything that is not shipped."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        order_references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        lines: _abc.Iterable[Global___QuantityByLine] | None = ...,
+        reason: _builtins.str = ...,
+        posting_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "order_id", b"order_id", "order_references", b"order_references", "posting_key", b"posting_key", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSaleRequest: _TypeAlias = CancelSaleRequest  # noqa: Y015
+
+@_typing.final
+class CancelSaleResponse(_message.Message):
+    """What `CancelSale` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCES_FIELD_NUMBER: _builtins.int
+    ALREADY_CANCELLED_FIELD_NUMBER: _builtins.int
+    already_cancelled: _builtins.bool
+    """Whether it had been cancelled before this call."""
+    @_builtins.property
+    def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
+        """The ERP's documents that are cancelled or made smaller."""
+
+    def __init__(
+        self,
+        *,
+        references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        already_cancelled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_cancelled", b"already_cancelled", "references", b"references"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSaleResponse: _TypeAlias = CancelSaleResponse  # noqa: Y015
+
+@_typing.final
+class ReceiveReturnRequest(_message.Message):
+    """What to give to `ReceiveReturn`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_REFERENCES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    WAREHOUSE_CODE_FIELD_NUMBER: _builtins.int
+    NEVER_SHIPPED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    reason: _builtins.str
+    """Why it came back, in a sentence."""
+    posting_key: _builtins.str
+    """The key that the ERP's goods receipt carries, the same for every attempt."""
+    pod_id: _builtins.str
+    """The proof at the warehouse. Unset where the goods never left the yard."""
+    warehouse_code: _builtins.str
+    """The ERP's code of the place that receives. Unset means the place that shipped."""
+    never_shipped: _builtins.bool
+    """Whether `PostDelivery` never showed these goods as shipped, because they were refused at the door or never set down: the ERP's stock still holds them, so the receipt is noted on its documents and adds nothing. False means that they left the ERP's stock, which gets them back."""
+    @_builtins.property
+    def order_references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
+        """The ERP's names of the order and its deliveries."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuantityByLine]:
+        """What came back, by line; zero is left out."""
+
+    @_builtins.property
+    def receive_time(self) -> _timestamp_pb2.Timestamp:
+        """When the goods were set down at the warehouse."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        order_references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        lines: _abc.Iterable[Global___QuantityByLine] | None = ...,
+        reason: _builtins.str = ...,
+        posting_key: _builtins.str = ...,
+        receive_time: _timestamp_pb2.Timestamp | None = ...,
+        pod_id: _builtins.str = ...,
+        warehouse_code: _builtins.str = ...,
+        never_shipped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "never_shipped", b"never_shipped", "order_id", b"order_id", "order_references", b"order_references", "pod_id", b"pod_id", "posting_key", b"posting_key", "reason", b"reason", "receive_time", b"receive_time", "request_id", b"request_id", "warehouse_code", b"warehouse_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveReturnRequest: _TypeAlias = ReceiveReturnRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveReturnResponse(_message.Message):
+    """What `ReceiveReturn` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    ALREADY_RECEIVED_FIELD_NUMBER: _builtins.int
+    already_received: _builtins.bool
+    """Whether it had been received before this call."""
+    @_builtins.property
+    def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
+        """The ERP's goods receipts that are done."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuantityByLine]:
+        """What the ERP now shows as received, line by line."""
+
+    def __init__(
+        self,
+        *,
+        references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        lines: _abc.Iterable[Global___QuantityByLine] | None = ...,
+        already_received: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_received", b"already_received", "lines", b"lines", "references", b"references"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveReturnResponse: _TypeAlias = ReceiveReturnResponse  # noqa: Y015
+
+@_typing.final
+class PostCreditMemoRequest(_message.Message):
+    """What to give to `PostCreditMemo`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_REFERENCES_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    ERP_INVOICE_FIELD_NUMBER: _builtins.int
+    CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    reason: _builtins.str
+    """Why, in a sentence; printed on the document."""
+    posting_key: _builtins.str
+    """The key that the ERP's document carries, the same for every attempt."""
+    credit_invoice_id: _builtins.str
+    """Our credit memo, UUID."""
+    currency: _builtins.str
+    """ISO 4217 code."""
+    @_builtins.property
+    def order_references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
+        """The ERP's names of the order and its deliveries."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """What is taken back: positive quantities, at the prices of the invoice that it corrects."""
+
+    @_builtins.property
+    def erp_invoice(self) -> _reference_pb2.ExternalReference:
+        """The ERP's number of the invoice that is corrected, type INVOICE. Unset on a RETURN order without a sale of its own."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        order_references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
+        reason: _builtins.str = ...,
+        posting_key: _builtins.str = ...,
+        erp_invoice: _reference_pb2.ExternalReference | None = ...,
+        credit_invoice_id: _builtins.str = ...,
+        currency: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_invoice", b"erp_invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "currency", b"currency", "erp_invoice", b"erp_invoice", "lines", b"lines", "order_id", b"order_id", "order_references", b"order_references", "posting_key", b"posting_key", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostCreditMemoRequest: _TypeAlias = PostCreditMemoRequest  # noqa: Y015
+
+@_typing.final
+class PostCreditMemoResponse(_message.Message):
+    """What `PostCreditMemo` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERP_CREDIT_MEMO_FIELD_NUMBER: _builtins.int
+    POST_TIME_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    ALREADY_POSTED_FIELD_NUMBER: _builtins.int
+    already_posted: _builtins.bool
+    """Whether it had been posted before this call."""
+    @_builtins.property
+    def erp_credit_memo(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number, type INVOICE."""
+
+    @_builtins.property
+    def post_time(self) -> _timestamp_pb2.Timestamp:
+        """When the ERP says it was posted."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """The lines as posted, with positive quantities and amounts."""
+
+    @_builtins.property
+    def net(self) -> _money_pb2.Money:
+        """Before tax, positive."""
+
+    @_builtins.property
+    def tax(self) -> _money_pb2.Money:
+        """Taxes, positive."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What the customer is owed back, positive."""
+
+    def __init__(
+        self,
+        *,
+        erp_credit_memo: _reference_pb2.ExternalReference | None = ...,
+        post_time: _timestamp_pb2.Timestamp | None = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
+        net: _money_pb2.Money | None = ...,
+        tax: _money_pb2.Money | None = ...,
+        total: _money_pb2.Money | None = ...,
+        already_posted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_credit_memo", b"erp_credit_memo", "net", b"net", "post_time", b"post_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_posted", b"already_posted", "erp_credit_memo", b"erp_credit_memo", "lines", b"lines", "net", b"net", "post_time", b"post_time", "tax", b"tax", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostCreditMemoResponse: _TypeAlias = PostCreditMemoResponse  # noqa: Y015
+
+@_typing.final
 class GetDocumentRequest(_message.Message):
     """What to give to `GetDocument`."""
 
@@ -701,3 +992,171 @@ class ErpDocument(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ErpDocument: _TypeAlias = ErpDocument  # noqa: Y015
+
+@_typing.final
+class QuantityByLine(_message.Message):
+    """How much of one order line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The line. Always set."""
+    reason: _builtins.str
+    """Why, a canonical reason such as DAMAGED. Unset where the whole call has one."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """How much of it, in the line's unit; greater than zero. Always set."""
+
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_id", b"line_id", "quantity", b"quantity", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuantityByLine: _TypeAlias = QuantityByLine  # noqa: Y015
+
+@_typing.final
+class PostPayableRequest(_message.Message):
+    """What a carrier is paid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    posting_key: _builtins.str
+    """The key that the ERP's document carries, the same for every attempt; it is looked up before anything is made."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The approved invoice: of every charge the agreed amount counts where there is one, else the billed one."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable: _payable_pb2.Payable | None = ...,
+        posting_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "posting_key", b"posting_key", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostPayableRequest: _TypeAlias = PostPayableRequest  # noqa: Y015
+
+@_typing.final
+class PostPayableResponse(_message.Message):
+    """The posted supplier invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERP_DOCUMENT_FIELD_NUMBER: _builtins.int
+    ALREADY_POSTED_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    already_posted: _builtins.bool
+    """Whether it was posted before this call."""
+    @_builtins.property
+    def erp_document(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number of it."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What the ERP's document says in total, with its taxes."""
+
+    def __init__(
+        self,
+        *,
+        erp_document: _reference_pb2.ExternalReference | None = ...,
+        already_posted: _builtins.bool = ...,
+        total: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_posted", b"already_posted", "erp_document", b"erp_document", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostPayableResponse: _TypeAlias = PostPayableResponse  # noqa: Y015
+
+@_typing.final
+class GetPayableRequest(_message.Message):
+    """What to give to `GetPayable`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSTING_KEY_FIELD_NUMBER: _builtins.int
+    posting_key: _builtins.str
+    """The key that the document was posted under."""
+    def __init__(
+        self,
+        *,
+        posting_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["posting_key", b"posting_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableRequest: _TypeAlias = GetPayableRequest  # noqa: Y015
+
+@_typing.final
+class GetPayableResponse(_message.Message):
+    """What `GetPayable` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERP_DOCUMENT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    POSTED_FIELD_NUMBER: _builtins.int
+    PAID_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    POST_TIME_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """The state in the ERP's own word."""
+    posted: _builtins.bool
+    """Whether it stands in the books."""
+    paid: _builtins.bool
+    """Whether nothing is left to pay."""
+    @_builtins.property
+    def erp_document(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number, type INVOICE; the ERP's record where it has no number yet."""
+
+    @_builtins.property
+    def total(self) -> _money_pb2.Money:
+        """What the document says in total, with its taxes."""
+
+    @_builtins.property
+    def post_time(self) -> _timestamp_pb2.Timestamp:
+        """When the ERP says it was posted. Unset until then."""
+
+    def __init__(
+        self,
+        *,
+        erp_document: _reference_pb2.ExternalReference | None = ...,
+        state: _builtins.str = ...,
+        posted: _builtins.bool = ...,
+        paid: _builtins.bool = ...,
+        total: _money_pb2.Money | None = ...,
+        post_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "post_time", b"post_time", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_document", b"erp_document", "paid", b"paid", "post_time", b"post_time", "posted", b"posted", "state", b"state", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableResponse: _TypeAlias = GetPayableResponse  # noqa: Y015

@@ -75,6 +75,31 @@ class ErpGatewayServiceStub:
                 request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.FromString,
                 _registered_method=True)
+        self.CancelSale = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/CancelSale',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleResponse.FromString,
+                _registered_method=True)
+        self.ReceiveReturn = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/ReceiveReturn',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnResponse.FromString,
+                _registered_method=True)
+        self.PostCreditMemo = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/PostCreditMemo',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.FromString,
+                _registered_method=True)
+        self.PostPayable = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/PostPayable',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
+                _registered_method=True)
+        self.GetPayable = channel.unary_unary(
+                '/logistics.erp.v1.ErpGatewayService/GetPayable',
+                request_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.FromString,
+                _registered_method=True)
 
 
 class ErpGatewayServiceServicer:
@@ -117,7 +142,7 @@ class ErpGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PostDelivery(self, request, context):
-        """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Called once every delivery stop of the order is done; repeated calls answer the same documents.
+        """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Of a TRANSFER or REPLENISHMENT order the accepted quantities are received at the other site by the same call. Called once every delivery stop of the order is done; repeated calls answer the same documents.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +157,41 @@ class ErpGatewayServiceServicer:
 
     def GetDocument(self, request, context):
         """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSale(self, request, context):
+        """Cancels what the ERP still means to ship of an order, and gives the reserved stock free. Shipments already done, invoices and quantities not named stay. Looks at the documents before it changes any; what is cancelled already is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP no longer lets a named quantity go.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveReturn(self, request, context):
+        """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PostCreditMemo(self, request, context):
+        """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PostPayable(self, request, context):
+        """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayable(self, request, context):
+        """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,6 +239,31 @@ def add_ErpGatewayServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.FromString,
                     response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'CancelSale': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSale,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleResponse.SerializeToString,
+            ),
+            'ReceiveReturn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveReturn,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnResponse.SerializeToString,
+            ),
+            'PostCreditMemo': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostCreditMemo,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.SerializeToString,
+            ),
+            'PostPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostPayable,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.SerializeToString,
+            ),
+            'GetPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayable,
+                    request_deserializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.FromString,
+                    response_serializer=logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +483,141 @@ class ErpGatewayService:
             '/logistics.erp.v1.ErpGatewayService/GetDocument',
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentRequest.SerializeToString,
             logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSale(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/CancelSale',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.CancelSaleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveReturn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/ReceiveReturn',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.ReceiveReturnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostCreditMemo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/PostCreditMemo',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostCreditMemoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/PostPayable',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.PostPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.erp.v1.ErpGatewayService/GetPayable',
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableRequest.SerializeToString,
+            logistics_dot_erp_dot_v1_dot_erp__gateway__service__pb2.GetPayableResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,11 +44,21 @@ class ErpGatewayServiceStub:
     ConfirmDispatch: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.ConfirmDispatchRequest, _erp_gateway_service_pb2.ConfirmDispatchResponse]
     """Writes into the ERP's delivery documents of the order that a vehicle is on its way, so that ERP users see it."""
     PostDelivery: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostDeliveryRequest, _erp_gateway_service_pb2.PostDeliveryResponse]
-    """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
+    """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Of a TRANSFER or REPLENISHMENT order the accepted quantities are received at the other site by the same call. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
     PostInvoice: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostInvoiceRequest, _erp_gateway_service_pb2.PostInvoiceResponse]
     """Posts exactly one invoice for the order's accepted quantities in the ERP, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where the ERP's draft says more than was accepted."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetDocumentRequest, _erp_gateway_service_pb2.GetDocumentResponse]
     """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+    CancelSale: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.CancelSaleRequest, _erp_gateway_service_pb2.CancelSaleResponse]
+    """Cancels what the ERP still means to ship of an order, and gives the reserved stock free. Shipments already done, invoices and quantities not named stay. Looks at the documents before it changes any; what is cancelled already is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP no longer lets a named quantity go."""
+    ReceiveReturn: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.ReceiveReturnRequest, _erp_gateway_service_pb2.ReceiveReturnResponse]
+    """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order."""
+    PostCreditMemo: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostCreditMemoRequest, _erp_gateway_service_pb2.PostCreditMemoResponse]
+    """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+    PostPayable: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]
+    """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+    GetPayable: _grpc.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetPayableRequest, _erp_gateway_service_pb2.GetPayableResponse]
+    """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 @_typing.type_check_only
 class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
@@ -66,11 +76,21 @@ class ErpGatewayServiceAsyncStub(ErpGatewayServiceStub):
     ConfirmDispatch: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.ConfirmDispatchRequest, _erp_gateway_service_pb2.ConfirmDispatchResponse]  # type: ignore[assignment]
     """Writes into the ERP's delivery documents of the order that a vehicle is on its way, so that ERP users see it."""
     PostDelivery: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostDeliveryRequest, _erp_gateway_service_pb2.PostDeliveryResponse]  # type: ignore[assignment]
-    """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
+    """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Of a TRANSFER or REPLENISHMENT order the accepted quantities are received at the other site by the same call. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
     PostInvoice: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostInvoiceRequest, _erp_gateway_service_pb2.PostInvoiceResponse]  # type: ignore[assignment]
     """Posts exactly one invoice for the order's accepted quantities in the ERP, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where the ERP's draft says more than was accepted."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetDocumentRequest, _erp_gateway_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+    CancelSale: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.CancelSaleRequest, _erp_gateway_service_pb2.CancelSaleResponse]  # type: ignore[assignment]
+    """Cancels what the ERP still means to ship of an order, and gives the reserved stock free. Shipments already done, invoices and quantities not named stay. Looks at the documents before it changes any; what is cancelled already is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP no longer lets a named quantity go."""
+    ReceiveReturn: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.ReceiveReturnRequest, _erp_gateway_service_pb2.ReceiveReturnResponse]  # type: ignore[assignment]
+    """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order."""
+    PostCreditMemo: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostCreditMemoRequest, _erp_gateway_service_pb2.PostCreditMemoResponse]  # type: ignore[assignment]
+    """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+    PostPayable: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.PostPayableRequest, _erp_gateway_service_pb2.PostPayableResponse]  # type: ignore[assignment]
+    """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+    GetPayable: _aio.UnaryUnaryMultiCallable[_erp_gateway_service_pb2.GetPayableRequest, _erp_gateway_service_pb2.GetPayableResponse]  # type: ignore[assignment]
+    """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP."""
@@ -121,7 +141,7 @@ class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erp_gateway_service_pb2.PostDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erp_gateway_service_pb2.PostDeliveryResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostDeliveryResponse]]:
-        """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
+        """Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Of a TRANSFER or REPLENISHMENT order the accepted quantities are received at the other site by the same call. Called once every delivery stop of the order is done; repeated calls answer the same documents."""
 
     @_abc_1.abstractmethod
     def PostInvoice(
@@ -138,5 +158,45 @@ class ErpGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_erp_gateway_service_pb2.GetDocumentResponse, _abc.Awaitable[_erp_gateway_service_pb2.GetDocumentResponse]]:
         """Reads one document of the ERP as it stands, by the ERP's name or by ours. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where there is none."""
+
+    @_abc_1.abstractmethod
+    def CancelSale(
+        self,
+        request: _erp_gateway_service_pb2.CancelSaleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.CancelSaleResponse, _abc.Awaitable[_erp_gateway_service_pb2.CancelSaleResponse]]:
+        """Cancels what the ERP still means to ship of an order, and gives the reserved stock free. Shipments already done, invoices and quantities not named stay. Looks at the documents before it changes any; what is cancelled already is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP no longer lets a named quantity go."""
+
+    @_abc_1.abstractmethod
+    def ReceiveReturn(
+        self,
+        request: _erp_gateway_service_pb2.ReceiveReturnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.ReceiveReturnResponse, _abc.Awaitable[_erp_gateway_service_pb2.ReceiveReturnResponse]]:
+        """Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order."""
+
+    @_abc_1.abstractmethod
+    def PostCreditMemo(
+        self,
+        request: _erp_gateway_service_pb2.PostCreditMemoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.PostCreditMemoResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostCreditMemoResponse]]:
+        """Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims."""
+
+    @_abc_1.abstractmethod
+    def PostPayable(
+        self,
+        request: _erp_gateway_service_pb2.PostPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.PostPayableResponse, _abc.Awaitable[_erp_gateway_service_pb2.PostPayableResponse]]:
+        """Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed."""
+
+    @_abc_1.abstractmethod
+    def GetPayable(
+        self,
+        request: _erp_gateway_service_pb2.GetPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erp_gateway_service_pb2.GetPayableResponse, _abc.Awaitable[_erp_gateway_service_pb2.GetPayableResponse]]:
+        """Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none."""
 
 def add_ErpGatewayServiceServicer_to_server(servicer: ErpGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

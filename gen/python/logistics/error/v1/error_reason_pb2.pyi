@@ -272,6 +272,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 63
+    """The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+    Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+    """
+    ERROR_REASON_POLICY_UNSAFE: _ErrorReason.ValueType  # 64
+    """The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+    Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+    """
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 65
+    """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+    """
+    ERROR_REASON_HOURS_NOT_ENOUGH: _ErrorReason.ValueType  # 70
+    """The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+    Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+    """
     ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
     """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
     Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -291,6 +307,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TENDER_CLOSED: _ErrorReason.ValueType  # 67
     """The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
     Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
+    """
+    ERROR_REASON_DISPOSITION_UNDER_WAY: _ErrorReason.ValueType  # 77
+    """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+    Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_DISPOSITION_NOT_FOUND: _ErrorReason.ValueType  # 78
+    """The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+    """
+    ERROR_REASON_CLAIM_NOT_FOUND: _ErrorReason.ValueType  # 79
+    """The order has no such claim. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+    """
+    ERROR_REASON_PAYABLE_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """No such carrier invoice. NOT_FOUND.
+    Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -546,6 +578,22 @@ ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
 """
+ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 63
+"""The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+"""
+ERROR_REASON_POLICY_UNSAFE: ErrorReason.ValueType  # 64
+"""The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+"""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 65
+"""No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+"""
+ERROR_REASON_HOURS_NOT_ENOUGH: ErrorReason.ValueType  # 70
+"""The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+"""
 ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
 """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
 Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -565,5 +613,21 @@ Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_i
 ERROR_REASON_TENDER_CLOSED: ErrorReason.ValueType  # 67
 """The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
 Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
+"""
+ERROR_REASON_DISPOSITION_UNDER_WAY: ErrorReason.ValueType  # 77
+"""Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
+Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_DISPOSITION_NOT_FOUND: ErrorReason.ValueType  # 78
+"""The order has no such decision about goods. NOT_FOUND with ResourceInfo.
+Example: {"reason": "DISPOSITION_NOT_FOUND", "metadata": {"disposition_id": "…"}}.
+"""
+ERROR_REASON_CLAIM_NOT_FOUND: ErrorReason.ValueType  # 79
+"""The order has no such claim. NOT_FOUND with ResourceInfo.
+Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
+"""
+ERROR_REASON_PAYABLE_NOT_FOUND: ErrorReason.ValueType  # 85
+"""No such carrier invoice. NOT_FOUND.
+Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from logistics.exception.v1 import exception_pb2 as logistics_dot_exception_dot_v1_dot_exception__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.logistics/exception/v1/exception_command.proto\x12\x16logistics.exception.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&logistics/exception/v1/exception.proto\"\xf4\x04\n\x10\x45xceptionCommand\x12+\n\x0c\x65xception_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0b\x65xceptionId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12;\n\x04open\x18\x64 \x01(\x0b\x32%.logistics.exception.v1.OpenExceptionH\x00R\x04open\x12P\n\x0b\x61\x63knowledge\x18\x65 \x01(\x0b\x32,.logistics.exception.v1.AcknowledgeExceptionH\x00R\x0b\x61\x63knowledge\x12K\n\nbegin_work\x18\x66 \x01(\x0b\x32*.logistics.exception.v1.BeginExceptionWorkH\x00R\tbeginWork\x12\x43\n\x07resolve\x18g \x01(\x0b\x32\'.logistics.exception.v1.SettleExceptionH\x00R\x07resolve\x12>\n\x05\x63lose\x18h \x01(\x0b\x32&.logistics.exception.v1.CloseExceptionH\x00R\x05\x63lose\x12;\n\x04void\x18i \x01(\x0b\x32%.logistics.exception.v1.VoidExceptionH\x00R\x04void\x12\x41\n\x06reopen\x18j \x01(\x0b\x32\'.logistics.exception.v1.ReopenExceptionH\x00R\x06reopenB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"X\n\rOpenException\x12G\n\texception\x18\x01 \x01(\x0b\x32!.logistics.exception.v1.ExceptionB\x06\xbaH\x03\xc8\x01\x01R\texception\",\n\x14\x41\x63knowledgeException\x12\x14\n\x05owner\x18\x01 \x01(\tR\x05owner\"*\n\x12\x42\x65ginExceptionWork\x12\x14\n\x05owner\x18\x01 \x01(\tR\x05owner\"9\n\x0fSettleException\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x02 \x01(\tR\x04note\"\x10\n\x0e\x43loseException\"1\n\rVoidException\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"3\n\x0fReopenException\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reasonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.logistics/exception/v1/exception_command.proto\x12\x16logistics.exception.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&logistics/exception/v1/exception.proto\"\xbd\x05\n\x10\x45xceptionCommand\x12+\n\x0c\x65xception_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0b\x65xceptionId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12;\n\x04open\x18\x64 \x01(\x0b\x32%.logistics.exception.v1.OpenExceptionH\x00R\x04open\x12P\n\x0b\x61\x63knowledge\x18\x65 \x01(\x0b\x32,.logistics.exception.v1.AcknowledgeExceptionH\x00R\x0b\x61\x63knowledge\x12K\n\nbegin_work\x18\x66 \x01(\x0b\x32*.logistics.exception.v1.BeginExceptionWorkH\x00R\tbeginWork\x12\x43\n\x07resolve\x18g \x01(\x0b\x32\'.logistics.exception.v1.SettleExceptionH\x00R\x07resolve\x12>\n\x05\x63lose\x18h \x01(\x0b\x32&.logistics.exception.v1.CloseExceptionH\x00R\x05\x63lose\x12;\n\x04void\x18i \x01(\x0b\x32%.logistics.exception.v1.VoidExceptionH\x00R\x04void\x12\x41\n\x06reopen\x18j \x01(\x0b\x32\'.logistics.exception.v1.ReopenExceptionH\x00R\x06reopen\x12G\n\x08\x65scalate\x18k \x01(\x0b\x32).logistics.exception.v1.EscalateExceptionH\x00R\x08\x65scalateB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"X\n\rOpenException\x12G\n\texception\x18\x01 \x01(\x0b\x32!.logistics.exception.v1.ExceptionB\x06\xbaH\x03\xc8\x01\x01R\texception\",\n\x14\x41\x63knowledgeException\x12\x14\n\x05owner\x18\x01 \x01(\tR\x05owner\"*\n\x12\x42\x65ginExceptionWork\x12\x14\n\x05owner\x18\x01 \x01(\tR\x05owner\"9\n\x0fSettleException\x12\x12\n\x04\x63ode\x18\x01 \x01(\tR\x04\x63ode\x12\x12\n\x04note\x18\x02 \x01(\tR\x04note\"\x10\n\x0e\x43loseException\"1\n\rVoidException\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"j\n\x0fReopenException\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12\x35\n\x08\x64ue_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x64ueTime\"\x8d\x01\n\x11\x45scalateException\x12 \n\x05owner\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01R\x05owner\x12\x1d\n\x05level\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01R\x05level\x12\x37\n\tnext_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08nextTimeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,20 +46,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VOIDEXCEPTION'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_REOPENEXCEPTION'].fields_by_name['reason']._loaded_options = None
   _globals['_REOPENEXCEPTION'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_ESCALATEEXCEPTION'].fields_by_name['owner']._loaded_options = None
+  _globals['_ESCALATEEXCEPTION'].fields_by_name['owner']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_ESCALATEEXCEPTION'].fields_by_name['level']._loaded_options = None
+  _globals['_ESCALATEEXCEPTION'].fields_by_name['level']._serialized_options = b'\272H\004\032\002(\001'
   _globals['_EXCEPTIONCOMMAND']._serialized_start=177
-  _globals['_EXCEPTIONCOMMAND']._serialized_end=805
-  _globals['_OPENEXCEPTION']._serialized_start=807
-  _globals['_OPENEXCEPTION']._serialized_end=895
-  _globals['_ACKNOWLEDGEEXCEPTION']._serialized_start=897
-  _globals['_ACKNOWLEDGEEXCEPTION']._serialized_end=941
-  _globals['_BEGINEXCEPTIONWORK']._serialized_start=943
-  _globals['_BEGINEXCEPTIONWORK']._serialized_end=985
-  _globals['_SETTLEEXCEPTION']._serialized_start=987
-  _globals['_SETTLEEXCEPTION']._serialized_end=1044
-  _globals['_CLOSEEXCEPTION']._serialized_start=1046
-  _globals['_CLOSEEXCEPTION']._serialized_end=1062
-  _globals['_VOIDEXCEPTION']._serialized_start=1064
-  _globals['_VOIDEXCEPTION']._serialized_end=1113
-  _globals['_REOPENEXCEPTION']._serialized_start=1115
-  _globals['_REOPENEXCEPTION']._serialized_end=1166
+  _globals['_EXCEPTIONCOMMAND']._serialized_end=878
+  _globals['_OPENEXCEPTION']._serialized_start=880
+  _globals['_OPENEXCEPTION']._serialized_end=968
+  _globals['_ACKNOWLEDGEEXCEPTION']._serialized_start=970
+  _globals['_ACKNOWLEDGEEXCEPTION']._serialized_end=1014
+  _globals['_BEGINEXCEPTIONWORK']._serialized_start=1016
+  _globals['_BEGINEXCEPTIONWORK']._serialized_end=1058
+  _globals['_SETTLEEXCEPTION']._serialized_start=1060
+  _globals['_SETTLEEXCEPTION']._serialized_end=1117
+  _globals['_CLOSEEXCEPTION']._serialized_start=1119
+  _globals['_CLOSEEXCEPTION']._serialized_end=1135
+  _globals['_VOIDEXCEPTION']._serialized_start=1137
+  _globals['_VOIDEXCEPTION']._serialized_end=1186
+  _globals['_REOPENEXCEPTION']._serialized_start=1188
+  _globals['_REOPENEXCEPTION']._serialized_end=1294
+  _globals['_ESCALATEEXCEPTION']._serialized_start=1297
+  _globals['_ESCALATEEXCEPTION']._serialized_end=1438
 # @@protoc_insertion_point(module_scope)

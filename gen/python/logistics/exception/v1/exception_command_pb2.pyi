@@ -33,6 +33,7 @@ class ExceptionCommand(_message.Message):
     CLOSE_FIELD_NUMBER: _builtins.int
     VOID_FIELD_NUMBER: _builtins.int
     REOPEN_FIELD_NUMBER: _builtins.int
+    ESCALATE_FIELD_NUMBER: _builtins.int
     exception_id: _builtins.str
     """The exception that is to change. Always set."""
     @_builtins.property
@@ -67,6 +68,10 @@ class ExceptionCommand(_message.Message):
     def reopen(self) -> Global___ReopenException:
         """Record that it came back."""
 
+    @_builtins.property
+    def escalate(self) -> Global___EscalateException:
+        """Call the next one, since it is overdue."""
+
     def __init__(
         self,
         *,
@@ -79,12 +84,13 @@ class ExceptionCommand(_message.Message):
         close: Global___CloseException | None = ...,
         void: Global___VoidException | None = ...,
         reopen: Global___ReopenException | None = ...,
+        escalate: Global___EscalateException | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "begin_work", b"begin_work", "body", b"body", "close", b"close", "decide_time", b"decide_time", "open", b"open", "reopen", b"reopen", "resolve", b"resolve", "void", b"void"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "begin_work", b"begin_work", "body", b"body", "close", b"close", "decide_time", b"decide_time", "escalate", b"escalate", "open", b"open", "reopen", b"reopen", "resolve", b"resolve", "void", b"void"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "begin_work", b"begin_work", "body", b"body", "close", b"close", "decide_time", b"decide_time", "exception_id", b"exception_id", "open", b"open", "reopen", b"reopen", "resolve", b"resolve", "void", b"void"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge", b"acknowledge", "begin_work", b"begin_work", "body", b"body", "close", b"close", "decide_time", b"decide_time", "escalate", b"escalate", "exception_id", b"exception_id", "open", b"open", "reopen", b"reopen", "resolve", b"resolve", "void", b"void"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "acknowledge", "begin_work", "resolve", "close", "void", "reopen"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "acknowledge", "begin_work", "resolve", "close", "void", "reopen", "escalate"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -230,17 +236,55 @@ class ReopenException(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in a sentence."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody must have acted now. Unset means no deadline."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReopenException: _TypeAlias = ReopenException  # noqa: Y015
+
+@_typing.final
+class EscalateException(_message.Message):
+    """Call the next one, since it is overdue. Refused before its time; the same level again is nothing new."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    NEXT_TIME_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Who is called now."""
+    level: _builtins.int
+    """Counts up with each escalation, from 1."""
+    @_builtins.property
+    def next_time(self) -> _timestamp_pb2.Timestamp:
+        """When the one after that is called. Unset means that nobody is left."""
+
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        level: _builtins.int = ...,
+        next_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_time", b"next_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "next_time", b"next_time", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EscalateException: _TypeAlias = EscalateException  # noqa: Y015

@@ -347,6 +347,8 @@ class Exception(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATION_LEVEL_FIELD_NUMBER: _builtins.int
+    ESCALATE_TIME_FIELD_NUMBER: _builtins.int
     exception_id: _builtins.str
     """Our id, UUID; derived from what it is about, so that one cause opens one exception. Always set."""
     kind: Global___ExceptionKind.ValueType
@@ -381,6 +383,8 @@ class Exception(_message.Message):
     """The region. Always set."""
     version: _builtins.int
     """Version of the exception's history that this object shows. Set by the orchestrator."""
+    escalation_level: _builtins.int
+    """How often it was escalated since it was opened, or reopened. Set by the orchestrator."""
     @_builtins.property
     def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Events, messages and proofs that it stands on."""
@@ -396,6 +400,10 @@ class Exception(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded. Set by the orchestrator."""
+
+    @_builtins.property
+    def escalate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the one after the last who was called is called, unless it is resolved before. Unset before the first escalation, which comes at `due_time`, and when nobody is left to call. Set by the orchestrator."""
 
     def __init__(
         self,
@@ -421,10 +429,12 @@ class Exception(_message.Message):
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        escalation_level: _builtins.int = ...,
+        escalate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "escalate_time", b"escalate_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_visible", b"customer_visible", "detected_by", b"detected_by", "due_time", b"due_time", "evidence_ids", b"evidence_ids", "exception_id", b"exception_id", "invoice_id", b"invoice_id", "kind", b"kind", "load_id", b"load_id", "message", b"message", "order_id", b"order_id", "owner", b"owner", "region", b"region", "resolution_code", b"resolution_code", "resolution_note", b"resolution_note", "severity", b"severity", "state", b"state", "stop_id", b"stop_id", "update_time", b"update_time", "vehicle_id", b"vehicle_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "customer_visible", b"customer_visible", "detected_by", b"detected_by", "due_time", b"due_time", "escalate_time", b"escalate_time", "escalation_level", b"escalation_level", "evidence_ids", b"evidence_ids", "exception_id", b"exception_id", "invoice_id", b"invoice_id", "kind", b"kind", "load_id", b"load_id", "message", b"message", "order_id", b"order_id", "owner", b"owner", "region", b"region", "resolution_code", b"resolution_code", "resolution_note", b"resolution_note", "severity", b"severity", "state", b"state", "stop_id", b"stop_id", "update_time", b"update_time", "vehicle_id", b"vehicle_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,22 +139,24 @@ class Hold(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
     """Our id, UUID. Always set."""
     kind: Global___HoldKind.ValueType
     """Whose concern it is."""
     order_id: _builtins.str
-    """The order it blocks. Exactly one of order and load is set."""
+    """The order it blocks. Exactly one of order and load is set; on a hold of an invoice or a line its order."""
     load_id: _builtins.str
-    """The load it blocks. Exactly one of order and load is set."""
+    """The load it blocks. Exactly one of order and load is set; on a hold of a stop its load."""
     line_id: _builtins.str
-    """The line it blocks. Unset means all."""
+    """The line of the order that it is about. Unset means all. It stops the whole order at every gate but delivery: an order is planned, dispatched and billed as one."""
     exception_id: _builtins.str
     """The exception behind it. Unset means none."""
     reason: _builtins.str
     """Why, in a sentence. Always set."""
     placed_by: _builtins.str
-    """Who placed it."""
+    """Who placed it: the identity that the caller has proven, or what it wrote where the mesh asks for no proof. Set by the orchestrator."""
     four_eyes: _builtins.bool
     """Whether another person than the one who placed it must release it."""
     state: Global___HoldState.ValueType
@@ -167,6 +169,10 @@ class Hold(_message.Message):
     """The region. Always set."""
     version: _builtins.int
     """Version of the hold's history that this object shows. Set by the orchestrator."""
+    stop_id: _builtins.str
+    """The stop of the load that it is about. Unset means all. Only deliveries at that stop are blocked; dispatch of the load as a whole is."""
+    invoice_id: _builtins.str
+    """The invoice of the order that it is about. Unset means whatever the order is billed by."""
     @_builtins.property
     def gates(self) -> _containers.RepeatedScalarFieldContainer[Global___Gate.ValueType]:
         """What it blocks, at least one gate."""
@@ -199,10 +205,12 @@ class Hold(_message.Message):
         region: _builtins.str = ...,
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        stop_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "exception_id", b"exception_id", "expire_time", b"expire_time", "four_eyes", b"four_eyes", "gates", b"gates", "hold_id", b"hold_id", "kind", b"kind", "line_id", b"line_id", "load_id", b"load_id", "order_id", b"order_id", "placed_by", b"placed_by", "reason", b"reason", "region", b"region", "release_evidence", b"release_evidence", "released_by", b"released_by", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "exception_id", b"exception_id", "expire_time", b"expire_time", "four_eyes", b"four_eyes", "gates", b"gates", "hold_id", b"hold_id", "invoice_id", b"invoice_id", "kind", b"kind", "line_id", b"line_id", "load_id", b"load_id", "order_id", b"order_id", "placed_by", b"placed_by", "reason", b"reason", "region", b"region", "release_evidence", b"release_evidence", "released_by", b"released_by", "state", b"state", "stop_id", b"stop_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from logistics.type.v1 import money_pb2 as logistics_dot_type_dot_v1_dot_money__
 from logistics.type.v1 import reference_pb2 as logistics_dot_type_dot_v1_dot_reference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*logistics/invoice/v1/invoice_command.proto\x12\x14logistics.invoice.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1dlogistics/type/v1/money.proto\x1a!logistics/type/v1/reference.proto\"\xe9\x05\n\x0eInvoiceCommand\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12\x37\n\x04open\x18\x64 \x01(\x0b\x32!.logistics.invoice.v1.OpenInvoiceH\x00R\x04open\x12:\n\x05\x62lock\x18\x65 \x01(\x0b\x32\".logistics.invoice.v1.BlockInvoiceH\x00R\x05\x62lock\x12@\n\x07release\x18\x66 \x01(\x0b\x32$.logistics.invoice.v1.ReleaseInvoiceH\x00R\x07release\x12:\n\x05\x64raft\x18g \x01(\x0b\x32\".logistics.invoice.v1.DraftInvoiceH\x00R\x05\x64raft\x12@\n\x07\x61pprove\x18h \x01(\x0b\x32$.logistics.invoice.v1.ApproveInvoiceH\x00R\x07\x61pprove\x12I\n\rbegin_posting\x18i \x01(\x0b\x32\".logistics.invoice.v1.BeginPostingH\x00R\x0c\x62\x65ginPosting\x12L\n\x0erecord_posting\x18j \x01(\x0b\x32#.logistics.invoice.v1.RecordPostingH\x00R\rrecordPosting\x12S\n\x0erecord_failure\x18k \x01(\x0b\x32*.logistics.invoice.v1.RecordPostingFailureH\x00R\rrecordFailure\x12\x37\n\x04void\x18l \x01(\x0b\x32!.logistics.invoice.v1.VoidInvoiceH\x00R\x04voidB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"N\n\x0bOpenInvoice\x12?\n\x07invoice\x18\x01 \x01(\x0b\x32\x1d.logistics.invoice.v1.InvoiceB\x06\xbaH\x03\xc8\x01\x01R\x07invoice\"b\n\x0c\x42lockInvoice\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12\x19\n\x08hold_ids\x18\x02 \x03(\tR\x07holdIds\"p\n\x0eReleaseInvoice\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"O\n\x0c\x44raftInvoice\x12?\n\x07invoice\x18\x01 \x01(\x0b\x32\x1d.logistics.invoice.v1.InvoiceB\x06\xbaH\x03\xc8\x01\x01R\x07invoice\"2\n\x0e\x41pproveInvoice\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"/\n\x0c\x42\x65ginPosting\x12\x1f\n\x0bposting_key\x18\x01 \x01(\tR\npostingKey\"\x80\x02\n\rRecordPosting\x12M\n\x0b\x65rp_invoice\x18\x01 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceB\x06\xbaH\x03\xc8\x01\x01R\nerpInvoice\x12\x37\n\tpost_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postTime\x12\x37\n\x05lines\x18\x03 \x03(\x0b\x32!.logistics.invoice.v1.InvoiceLineR\x05lines\x12.\n\x05total\x18\x04 \x01(\x0b\x32\x18.logistics.type.v1.MoneyR\x05total\"H\n\x14RecordPostingFailure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"/\n\x0bVoidInvoice\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reasonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*logistics/invoice/v1/invoice_command.proto\x12\x14logistics.invoice.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"logistics/invoice/v1/invoice.proto\x1a\x1dlogistics/type/v1/money.proto\x1a!logistics/type/v1/reference.proto\"\xfe\x06\n\x0eInvoiceCommand\x12\'\n\ninvoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\tinvoiceId\x12\x43\n\x0b\x64\x65\x63ide_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01R\ndecideTime\x12\x37\n\x04open\x18\x64 \x01(\x0b\x32!.logistics.invoice.v1.OpenInvoiceH\x00R\x04open\x12:\n\x05\x62lock\x18\x65 \x01(\x0b\x32\".logistics.invoice.v1.BlockInvoiceH\x00R\x05\x62lock\x12@\n\x07release\x18\x66 \x01(\x0b\x32$.logistics.invoice.v1.ReleaseInvoiceH\x00R\x07release\x12:\n\x05\x64raft\x18g \x01(\x0b\x32\".logistics.invoice.v1.DraftInvoiceH\x00R\x05\x64raft\x12@\n\x07\x61pprove\x18h \x01(\x0b\x32$.logistics.invoice.v1.ApproveInvoiceH\x00R\x07\x61pprove\x12I\n\rbegin_posting\x18i \x01(\x0b\x32\".logistics.invoice.v1.BeginPostingH\x00R\x0c\x62\x65ginPosting\x12L\n\x0erecord_posting\x18j \x01(\x0b\x32#.logistics.invoice.v1.RecordPostingH\x00R\rrecordPosting\x12S\n\x0erecord_failure\x18k \x01(\x0b\x32*.logistics.invoice.v1.RecordPostingFailureH\x00R\rrecordFailure\x12\x37\n\x04void\x18l \x01(\x0b\x32!.logistics.invoice.v1.VoidInvoiceH\x00R\x04void\x12=\n\x06\x63redit\x18m \x01(\x0b\x32#.logistics.invoice.v1.CreditInvoiceH\x00R\x06\x63redit\x12T\n\x0erequest_review\x18\xa0\x01 \x01(\x0b\x32*.logistics.invoice.v1.RequestInvoiceReviewH\x00R\rrequestReviewB\r\n\x04\x62ody\x12\x05\xbaH\x02\x08\x01\"N\n\x0bOpenInvoice\x12?\n\x07invoice\x18\x01 \x01(\x0b\x32\x1d.logistics.invoice.v1.InvoiceB\x06\xbaH\x03\xc8\x01\x01R\x07invoice\"b\n\x0c\x42lockInvoice\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12\x19\n\x08hold_ids\x18\x02 \x03(\tR\x07holdIds\"p\n\x0eReleaseInvoice\x12\x37\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x1f.logistics.invoice.v1.GateCheckR\x06\x63hecks\x12%\n\x0epolicy_version\x18\x02 \x01(\tR\rpolicyVersion\"O\n\x0c\x44raftInvoice\x12?\n\x07invoice\x18\x01 \x01(\x0b\x32\x1d.logistics.invoice.v1.InvoiceB\x06\xbaH\x03\xc8\x01\x01R\x07invoice\"]\n\x0e\x41pproveInvoice\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\x12)\n\x0b\x61pproved_by\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01R\napprovedBy\"/\n\x0c\x42\x65ginPosting\x12\x1f\n\x0bposting_key\x18\x01 \x01(\tR\npostingKey\"\x80\x02\n\rRecordPosting\x12M\n\x0b\x65rp_invoice\x18\x01 \x01(\x0b\x32$.logistics.type.v1.ExternalReferenceB\x06\xbaH\x03\xc8\x01\x01R\nerpInvoice\x12\x37\n\tpost_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postTime\x12\x37\n\x05lines\x18\x03 \x03(\x0b\x32!.logistics.invoice.v1.InvoiceLineR\x05lines\x12.\n\x05total\x18\x04 \x01(\x0b\x32\x18.logistics.type.v1.MoneyR\x05total\"H\n\x14RecordPostingFailure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"/\n\x0bVoidInvoice\x12 \n\x06reason\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x06reason\"\x88\x01\n\rCreditInvoice\x12\x34\n\x11\x63redit_invoice_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01R\x0f\x63reditInvoiceId\x12\x41\n\x05lines\x18\x02 \x03(\x0b\x32!.logistics.invoice.v1.InvoiceLineB\x08\xbaH\x05\x92\x01\x02\x08\x01R\x05lines\"U\n\x14RequestInvoiceReview\x12=\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x1f.logistics.invoice.v1.GateCheckB\x06\xbaH\x03\xc8\x01\x01R\x05\x63heckb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,28 +48,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DRAFTINVOICE'].fields_by_name['invoice']._serialized_options = b'\272H\003\310\001\001'
   _globals['_APPROVEINVOICE'].fields_by_name['reason']._loaded_options = None
   _globals['_APPROVEINVOICE'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_APPROVEINVOICE'].fields_by_name['approved_by']._loaded_options = None
+  _globals['_APPROVEINVOICE'].fields_by_name['approved_by']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_RECORDPOSTING'].fields_by_name['erp_invoice']._loaded_options = None
   _globals['_RECORDPOSTING'].fields_by_name['erp_invoice']._serialized_options = b'\272H\003\310\001\001'
   _globals['_VOIDINVOICE'].fields_by_name['reason']._loaded_options = None
   _globals['_VOIDINVOICE'].fields_by_name['reason']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_CREDITINVOICE'].fields_by_name['credit_invoice_id']._loaded_options = None
+  _globals['_CREDITINVOICE'].fields_by_name['credit_invoice_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CREDITINVOICE'].fields_by_name['lines']._loaded_options = None
+  _globals['_CREDITINVOICE'].fields_by_name['lines']._serialized_options = b'\272H\005\222\001\002\010\001'
+  _globals['_REQUESTINVOICEREVIEW'].fields_by_name['check']._loaded_options = None
+  _globals['_REQUESTINVOICEREVIEW'].fields_by_name['check']._serialized_options = b'\272H\003\310\001\001'
   _globals['_INVOICECOMMAND']._serialized_start=233
-  _globals['_INVOICECOMMAND']._serialized_end=978
-  _globals['_OPENINVOICE']._serialized_start=980
-  _globals['_OPENINVOICE']._serialized_end=1058
-  _globals['_BLOCKINVOICE']._serialized_start=1060
-  _globals['_BLOCKINVOICE']._serialized_end=1158
-  _globals['_RELEASEINVOICE']._serialized_start=1160
-  _globals['_RELEASEINVOICE']._serialized_end=1272
-  _globals['_DRAFTINVOICE']._serialized_start=1274
-  _globals['_DRAFTINVOICE']._serialized_end=1353
-  _globals['_APPROVEINVOICE']._serialized_start=1355
-  _globals['_APPROVEINVOICE']._serialized_end=1405
-  _globals['_BEGINPOSTING']._serialized_start=1407
-  _globals['_BEGINPOSTING']._serialized_end=1454
-  _globals['_RECORDPOSTING']._serialized_start=1457
-  _globals['_RECORDPOSTING']._serialized_end=1713
-  _globals['_RECORDPOSTINGFAILURE']._serialized_start=1715
-  _globals['_RECORDPOSTINGFAILURE']._serialized_end=1787
-  _globals['_VOIDINVOICE']._serialized_start=1789
-  _globals['_VOIDINVOICE']._serialized_end=1836
+  _globals['_INVOICECOMMAND']._serialized_end=1127
+  _globals['_OPENINVOICE']._serialized_start=1129
+  _globals['_OPENINVOICE']._serialized_end=1207
+  _globals['_BLOCKINVOICE']._serialized_start=1209
+  _globals['_BLOCKINVOICE']._serialized_end=1307
+  _globals['_RELEASEINVOICE']._serialized_start=1309
+  _globals['_RELEASEINVOICE']._serialized_end=1421
+  _globals['_DRAFTINVOICE']._serialized_start=1423
+  _globals['_DRAFTINVOICE']._serialized_end=1502
+  _globals['_APPROVEINVOICE']._serialized_start=1504
+  _globals['_APPROVEINVOICE']._serialized_end=1597
+  _globals['_BEGINPOSTING']._serialized_start=1599
+  _globals['_BEGINPOSTING']._serialized_end=1646
+  _globals['_RECORDPOSTING']._serialized_start=1649
+  _globals['_RECORDPOSTING']._serialized_end=1905
+  _globals['_RECORDPOSTINGFAILURE']._serialized_start=1907
+  _globals['_RECORDPOSTINGFAILURE']._serialized_end=1979
+  _globals['_VOIDINVOICE']._serialized_start=1981
+  _globals['_VOIDINVOICE']._serialized_end=2028
+  _globals['_CREDITINVOICE']._serialized_start=2031
+  _globals['_CREDITINVOICE']._serialized_end=2167
+  _globals['_REQUESTINVOICEREVIEW']._serialized_start=2169
+  _globals['_REQUESTINVOICEREVIEW']._serialized_end=2254
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,8 @@ class InvoiceCommand(_message.Message):
     RECORD_POSTING_FIELD_NUMBER: _builtins.int
     RECORD_FAILURE_FIELD_NUMBER: _builtins.int
     VOID_FIELD_NUMBER: _builtins.int
+    CREDIT_FIELD_NUMBER: _builtins.int
+    REQUEST_REVIEW_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice that is to change. Always set."""
     @_builtins.property
@@ -81,6 +83,14 @@ class InvoiceCommand(_message.Message):
     def void(self) -> Global___VoidInvoice:
         """Give it up before posting."""
 
+    @_builtins.property
+    def credit(self) -> Global___CreditInvoice:
+        """Record that a posted credit memo corrects it."""
+
+    @_builtins.property
+    def request_review(self) -> Global___RequestInvoiceReview:
+        """Let somebody look at it before it is approved."""
+
     def __init__(
         self,
         *,
@@ -95,12 +105,14 @@ class InvoiceCommand(_message.Message):
         record_posting: Global___RecordPosting | None = ...,
         record_failure: Global___RecordPostingFailure | None = ...,
         void: Global___VoidInvoice | None = ...,
+        credit: Global___CreditInvoice | None = ...,
+        request_review: Global___RequestInvoiceReview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "request_review", b"request_review", "void", b"void"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "void", b"void"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "begin_posting", b"begin_posting", "block", b"block", "body", b"body", "credit", b"credit", "decide_time", b"decide_time", "draft", b"draft", "invoice_id", b"invoice_id", "open", b"open", "record_failure", b"record_failure", "record_posting", b"record_posting", "release", b"release", "request_review", b"request_review", "void", b"void"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["open", "block", "release", "draft", "approve", "begin_posting", "record_posting", "record_failure", "void", "credit", "request_review"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -219,16 +231,20 @@ class ApproveInvoice(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in a sentence."""
+    approved_by: _builtins.str
+    """Who lets it. Needed while it is IN_REVIEW; unset means that a rule does."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,3 +361,55 @@ class VoidInvoice(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VoidInvoice: _TypeAlias = VoidInvoice  # noqa: Y015
+
+@_typing.final
+class CreditInvoice(_message.Message):
+    """Record that a posted credit memo corrects it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    credit_invoice_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """What it takes back, by line of this invoice."""
+
+    def __init__(
+        self,
+        *,
+        credit_invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "lines", b"lines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreditInvoice: _TypeAlias = CreditInvoice  # noqa: Y015
+
+@_typing.final
+class RequestInvoiceReview(_message.Message):
+    """Let somebody look at it before it is approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check that asks for it."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestInvoiceReview: _TypeAlias = RequestInvoiceReview  # noqa: Y015

@@ -307,16 +307,22 @@ class InvoiceReviewRequested(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why."""
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check that asks for it, as it takes its place among the checks of the invoice. Unset means none."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        check: _invoice_pb2.GateCheck | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -329,16 +335,20 @@ class InvoiceApproved(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """By which rule or word."""
+    approved_by: _builtins.str
+    """Who approved what a check had brought to review: that check is WAIVED by this name. Unset means that a rule did."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -467,16 +477,22 @@ class InvoiceCredited(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
     credit_invoice_id: _builtins.str
     """The credit memo."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.InvoiceLine]:
+        """What it takes back, by line of this invoice."""
+
     def __init__(
         self,
         *,
         credit_invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[_invoice_pb2.InvoiceLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "lines", b"lines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

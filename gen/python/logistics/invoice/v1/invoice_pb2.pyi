@@ -435,6 +435,7 @@ class InvoiceLine(_message.Message):
     STOP_ID_FIELD_NUMBER: _builtins.int
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
     CHARGE_ID_FIELD_NUMBER: _builtins.int
+    CORRECTS_LINE_NO_FIELD_NUMBER: _builtins.int
     line_no: _builtins.int
     """Position, from 1."""
     order_line_id: _builtins.str
@@ -449,6 +450,8 @@ class InvoiceLine(_message.Message):
     """The delivery stop behind it. Unset on charges of the whole order."""
     charge_id: _builtins.str
     """The charge that this line bills. Unset on lines for goods."""
+    corrects_line_no: _builtins.int
+    """The line of the corrected invoice. Zero on any document but a credit or debit memo."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """How much of it, never more than the accepted quantity of the line. Always set."""
@@ -479,10 +482,11 @@ class InvoiceLine(_message.Message):
         stop_id: _builtins.str = ...,
         evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
         charge_id: _builtins.str = ...,
+        corrects_line_no: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "quantity", b"quantity", "unit_price", b"unit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "basis", b"basis", "charge_code", b"charge_code", "charge_id", b"charge_id", "corrects_line_no", b"corrects_line_no", "description", b"description", "evidence_ids", b"evidence_ids", "line_no", b"line_no", "order_line_id", b"order_line_id", "quantity", b"quantity", "stop_id", b"stop_id", "unit_price", b"unit_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -518,6 +522,9 @@ class Invoice(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREDIT_INVOICE_IDS_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    CREDITED_LINES_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Our id, UUID; derived from order and charge basis, so that there is never a second one. Always set."""
     direction: Global___InvoiceDirection.ValueType
@@ -542,6 +549,8 @@ class Invoice(_message.Message):
     """The region of the order. Always set."""
     version: _builtins.int
     """Version of the invoice's history that this object shows. Set by the orchestrator."""
+    claim_id: _builtins.str
+    """The order's claim behind a credit memo. Unset on any other document."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to it; the ERP's number once posted."""
@@ -590,6 +599,14 @@ class Invoice(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded. Set by the orchestrator."""
 
+    @_builtins.property
+    def credit_invoice_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Credit memos that correct it, oldest first. Set by the orchestrator."""
+
+    @_builtins.property
+    def credited_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceLine]:
+        """What credit memos took back, by line of this invoice. Set by the orchestrator."""
+
     def __init__(
         self,
         *,
@@ -617,10 +634,13 @@ class Invoice(_message.Message):
         version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        credit_invoice_ids: _abc.Iterable[_builtins.str] | None = ...,
+        claim_id: _builtins.str = ...,
+        credited_lines: _abc.Iterable[Global___InvoiceLine] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "net", b"net", "post_time", b"post_time", "tax", b"tax", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "corrects_invoice_id", b"corrects_invoice_id", "create_time", b"create_time", "currency", b"currency", "direction", b"direction", "dispute_state", b"dispute_state", "erp_instance", b"erp_instance", "invoice_id", b"invoice_id", "kind", b"kind", "lines", b"lines", "load_ids", b"load_ids", "net", b"net", "order_id", b"order_id", "pod_ids", b"pod_ids", "post_time", b"post_time", "references", b"references", "region", b"region", "settlement_state", b"settlement_state", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "checks", b"checks", "claim_id", b"claim_id", "corrects_invoice_id", b"corrects_invoice_id", "create_time", b"create_time", "credit_invoice_ids", b"credit_invoice_ids", "credited_lines", b"credited_lines", "currency", b"currency", "direction", b"direction", "dispute_state", b"dispute_state", "erp_instance", b"erp_instance", "invoice_id", b"invoice_id", "kind", b"kind", "lines", b"lines", "load_ids", b"load_ids", "net", b"net", "order_id", b"order_id", "pod_ids", b"pod_ids", "post_time", b"post_time", "references", b"references", "region", b"region", "settlement_state", b"settlement_state", "state", b"state", "tax", b"tax", "total", b"total", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

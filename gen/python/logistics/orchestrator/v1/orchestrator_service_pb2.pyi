@@ -9,15 +9,20 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from logistics.exception.v1 import exception_pb2 as _exception_pb2
 from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
+from logistics.invoice.v1 import payable_pb2 as _payable_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
+from logistics.process.v1 import policy_layer_pb2 as _policy_layer_pb2
+from logistics.process.v1 import process_pb2 as _process_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
+from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
 import builtins as _builtins
 import sys
@@ -29,6 +34,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CancelConsequence:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CancelConsequenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CancelConsequence.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CANCEL_CONSEQUENCE_UNSPECIFIED: _CancelConsequence.ValueType  # 0
+    """Not told."""
+    CANCEL_CONSEQUENCE_CANCELLED: _CancelConsequence.ValueType  # 1
+    """It is cancelled; the ERP is told, and loads lose its stops."""
+    CANCEL_CONSEQUENCE_ROAD_ASKED: _CancelConsequence.ValueType  # 2
+    """The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one."""
+    CANCEL_CONSEQUENCE_RETURN: _CancelConsequence.ValueType  # 3
+    """Goods are on board: they travel back, and the order is closed without an invoice."""
+    CANCEL_CONSEQUENCE_REMAINDER_CANCELLED: _CancelConsequence.ValueType  # 4
+    """What is not delivered yet will not be; what was delivered is billed."""
+    CANCEL_CONSEQUENCE_CREDIT_PROPOSED: _CancelConsequence.ValueType  # 5
+    """It is invoiced: a credit memo is proposed and waits for approval."""
+
+class CancelConsequence(_CancelConsequence, metaclass=_CancelConsequenceEnumTypeWrapper):
+    """What cancelling an order does, by its phase (domain reference 3.1)."""
+
+CANCEL_CONSEQUENCE_UNSPECIFIED: CancelConsequence.ValueType  # 0
+"""Not told."""
+CANCEL_CONSEQUENCE_CANCELLED: CancelConsequence.ValueType  # 1
+"""It is cancelled; the ERP is told, and loads lose its stops."""
+CANCEL_CONSEQUENCE_ROAD_ASKED: CancelConsequence.ValueType  # 2
+"""The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one."""
+CANCEL_CONSEQUENCE_RETURN: CancelConsequence.ValueType  # 3
+"""Goods are on board: they travel back, and the order is closed without an invoice."""
+CANCEL_CONSEQUENCE_REMAINDER_CANCELLED: CancelConsequence.ValueType  # 4
+"""What is not delivered yet will not be; what was delivered is billed."""
+CANCEL_CONSEQUENCE_CREDIT_PROPOSED: CancelConsequence.ValueType  # 5
+"""It is invoiced: a credit memo is proposed and waits for approval."""
+Global___CancelConsequence: _TypeAlias = CancelConsequence  # noqa: Y015
 
 @_typing.final
 class SubmitOrderRequest(_message.Message):
@@ -159,22 +200,28 @@ class CancelOrderRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    RECONSIGN_TO_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
     order_id: _builtins.str
     """The order."""
     reason: _builtins.str
     """Why, in a sentence."""
+    @_builtins.property
+    def reconsign_to(self) -> _place_pb2.Location:
+        """Where goods go that are on board already. Unset means where they came from."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         order_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        reconsign_to: _place_pb2.Location | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reconsign_to", b"reconsign_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "reason", b"reason", "reconsign_to", b"reconsign_to", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,8 +235,14 @@ class CancelOrderResponse(_message.Message):
 
     ORDER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_FIELD_NUMBER: _builtins.int
+    CONSEQUENCE_TEXT_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    consequence: Global___CancelConsequence.ValueType
+    """What the cancelling does."""
+    consequence_text: _builtins.str
+    """The same in a sentence for people."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order as recorded."""
@@ -199,10 +252,12 @@ class CancelOrderResponse(_message.Message):
         *,
         order: _order_pb2.Order | None = ...,
         version: _builtins.int = ...,
+        consequence: Global___CancelConsequence.ValueType = ...,
+        consequence_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequence", b"consequence", "consequence_text", b"consequence_text", "order", b"order", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -241,18 +296,24 @@ class GetOrderResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_FIELD_NUMBER: _builtins.int
+    GATE_CHECKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The order."""
+
+    @_builtins.property
+    def gate_checks(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.GateCheck]:
+        """Every check of its billing gate with its newest result, also where the gate is shut. Empty before billing begins, and for customers."""
 
     def __init__(
         self,
         *,
         order: _order_pb2.Order | None = ...,
+        gate_checks: _abc.Iterable[_invoice_pb2.GateCheck] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate_checks", b"gate_checks", "order", b"order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -678,12 +739,15 @@ class ListExceptionsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most so many, 1 to 500. Zero means 50."""
     page_token: _builtins.str
     """Where the last page ended. Unset means the beginning."""
     order_id: _builtins.str
     """Only those of this order. Unset means all."""
+    load_id: _builtins.str
+    """Only those of this load. Unset means all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_exception_pb2.ExceptionState.ValueType]:
         """Only these states. Empty means all."""
@@ -695,10 +759,11 @@ class ListExceptionsRequest(_message.Message):
         page_token: _builtins.str = ...,
         states: _abc.Iterable[_exception_pb2.ExceptionState.ValueType] | None = ...,
         order_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "order_id", b"order_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -923,7 +988,7 @@ class ReleaseHoldRequest(_message.Message):
     evidence: _builtins.str
     """What makes it right to go on."""
     released_by: _builtins.str
-    """Who releases it."""
+    """Who releases it, where the mesh asks for no proof of who calls; otherwise the proven identity counts, whatever stands here."""
     def __init__(
         self,
         *,
@@ -1331,6 +1396,766 @@ class HistoryEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class DecideDispositionRequest(_message.Message):
+    """What to give to `DecideDisposition`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    disposition_id: _builtins.str
+    """The decision that is to be another, one of the order's `dispositions`."""
+    disposition: _order_pb2.Disposition.ValueType
+    """What becomes of the goods."""
+    @_builtins.property
+    def place(self) -> _place_pb2.Location:
+        """Where they go. Unset means where they came from."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        disposition_id: _builtins.str = ...,
+        disposition: _order_pb2.Disposition.ValueType = ...,
+        place: _place_pb2.Location | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "disposition_id", b"disposition_id", "order_id", b"order_id", "place", b"place", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideDispositionRequest: _TypeAlias = DecideDispositionRequest  # noqa: Y015
+
+@_typing.final
+class DecideDispositionResponse(_message.Message):
+    """What `DecideDisposition` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideDispositionResponse: _TypeAlias = DecideDispositionResponse  # noqa: Y015
+
+@_typing.final
+class ClaimGoodsRequest(_message.Message):
+    """What to give to `ClaimGoods`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    disposition: _order_pb2.Disposition.ValueType
+    """What becomes of the goods. Unset means what the policy says."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What is asked back, by line."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
+        disposition: _order_pb2.Disposition.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimGoodsRequest: _TypeAlias = ClaimGoodsRequest  # noqa: Y015
+
+@_typing.final
+class ClaimGoodsResponse(_message.Message):
+    """What `ClaimGoods` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    claim_id: _builtins.str
+    """The claim."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+        claim_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimGoodsResponse: _TypeAlias = ClaimGoodsResponse  # noqa: Y015
+
+@_typing.final
+class ApproveCreditRequest(_message.Message):
+    """What to give to `ApproveCredit`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    DECLINE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    claim_id: _builtins.str
+    """The claim."""
+    decline: _builtins.bool
+    """Whether nothing shall be credited."""
+    note: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        claim_id: _builtins.str = ...,
+        decline: _builtins.bool = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "decline", b"decline", "note", b"note", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCreditRequest: _TypeAlias = ApproveCreditRequest  # noqa: Y015
+
+@_typing.final
+class ApproveCreditResponse(_message.Message):
+    """What `ApproveCredit` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as recorded."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveCreditResponse: _TypeAlias = ApproveCreditResponse  # noqa: Y015
+
+@_typing.final
+class RecordCarrierInvoiceRequest(_message.Message):
+    """A carrier's invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The invoice as the carrier sent it."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable: _payable_pb2.Payable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCarrierInvoiceRequest: _TypeAlias = RecordCarrierInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class RecordCarrierInvoiceResponse(_message.Message):
+    """The recorded invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCarrierInvoiceResponse: _TypeAlias = RecordCarrierInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class GetPayableRequest(_message.Message):
+    """Which payable to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    AT_LEAST_VERSION_FIELD_NUMBER: _builtins.int
+    payable_id: _builtins.str
+    """The payable."""
+    at_least_version: _builtins.int
+    """Wait until the read model shows at least this version. Zero means whatever it shows."""
+    def __init__(
+        self,
+        *,
+        payable_id: _builtins.str = ...,
+        at_least_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least_version", b"at_least_version", "payable_id", b"payable_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableRequest: _TypeAlias = GetPayableRequest  # noqa: Y015
+
+@_typing.final
+class GetPayableResponse(_message.Message):
+    """One payable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPayableResponse: _TypeAlias = GetPayableResponse  # noqa: Y015
+
+@_typing.final
+class ListPayablesRequest(_message.Message):
+    """Which payables to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most to return, 0 to 500. Zero means 50."""
+    page_token: _builtins.str
+    """Where the page before ended. Unset means from the start."""
+    load_id: _builtins.str
+    """Only those for this load. Unset means all."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_payable_pb2.PayableState.ValueType]:
+        """Only these states. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        states: _abc.Iterable[_payable_pb2.PayableState.ValueType] | None = ...,
+        load_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayablesRequest: _TypeAlias = ListPayablesRequest  # noqa: Y015
+
+@_typing.final
+class ListPayablesResponse(_message.Message):
+    """A page of payables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Hand it back for the next page. Unset means that this is the last."""
+    @_builtins.property
+    def payables(self) -> _containers.RepeatedCompositeFieldContainer[_payable_pb2.Payable]:
+        """The payables, newest first."""
+
+    def __init__(
+        self,
+        *,
+        payables: _abc.Iterable[_payable_pb2.Payable] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payables", b"payables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayablesResponse: _TypeAlias = ListPayablesResponse  # noqa: Y015
+
+@_typing.final
+class DisputeChargeRequest(_message.Message):
+    """Which charge is disputed, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_NO_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OFFERED_AMOUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    payable_id: _builtins.str
+    """The payable."""
+    charge_no: _builtins.int
+    """The charge, by its place on the invoice."""
+    reason: _builtins.str
+    """Why, in a sentence that the carrier may read."""
+    @_builtins.property
+    def offered_amount(self) -> _money_pb2.Money:
+        """What would be paid for it. Unset means nothing."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable_id: _builtins.str = ...,
+        charge_no: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        offered_amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offered_amount", b"offered_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge_no", b"charge_no", "offered_amount", b"offered_amount", "payable_id", b"payable_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeChargeRequest: _TypeAlias = DisputeChargeRequest  # noqa: Y015
+
+@_typing.final
+class DisputeChargeResponse(_message.Message):
+    """The payable with the dispute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisputeChargeResponse: _TypeAlias = DisputeChargeResponse  # noqa: Y015
+
+@_typing.final
+class AnswerDisputeRequest(_message.Message):
+    """What the carrier answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_NO_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    OFFERED_AMOUNT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    payable_id: _builtins.str
+    """The payable."""
+    charge_no: _builtins.int
+    """The charge, by its place on the invoice."""
+    answer: _builtins.str
+    """What it says."""
+    @_builtins.property
+    def offered_amount(self) -> _money_pb2.Money:
+        """What it would take. Unset means that it stands by the billed amount."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable_id: _builtins.str = ...,
+        charge_no: _builtins.int = ...,
+        answer: _builtins.str = ...,
+        offered_amount: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offered_amount", b"offered_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "charge_no", b"charge_no", "offered_amount", b"offered_amount", "payable_id", b"payable_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerDisputeRequest: _TypeAlias = AnswerDisputeRequest  # noqa: Y015
+
+@_typing.final
+class AnswerDisputeResponse(_message.Message):
+    """The payable with the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerDisputeResponse: _TypeAlias = AnswerDisputeResponse  # noqa: Y015
+
+@_typing.final
+class SettleDisputeRequest(_message.Message):
+    """What was agreed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    CHARGE_NO_FIELD_NUMBER: _builtins.int
+    AGREED_AMOUNT_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    payable_id: _builtins.str
+    """The payable."""
+    charge_no: _builtins.int
+    """The charge, by its place on the invoice."""
+    note: _builtins.str
+    """How it came about. Unset means nothing to add."""
+    @_builtins.property
+    def agreed_amount(self) -> _money_pb2.Money:
+        """What is paid for it; never more than billed."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable_id: _builtins.str = ...,
+        charge_no: _builtins.int = ...,
+        agreed_amount: _money_pb2.Money | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_amount", b"agreed_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_amount", b"agreed_amount", "charge_no", b"charge_no", "note", b"note", "payable_id", b"payable_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleDisputeRequest: _TypeAlias = SettleDisputeRequest  # noqa: Y015
+
+@_typing.final
+class SettleDisputeResponse(_message.Message):
+    """The payable with the agreed charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleDisputeResponse: _TypeAlias = SettleDisputeResponse  # noqa: Y015
+
+@_typing.final
+class ApprovePayableRequest(_message.Message):
+    """Which payable is approved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    payable_id: _builtins.str
+    """The payable."""
+    reason: _builtins.str
+    """Why it is right after all, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable_id", b"payable_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovePayableRequest: _TypeAlias = ApprovePayableRequest  # noqa: Y015
+
+@_typing.final
+class ApprovePayableResponse(_message.Message):
+    """The approved payable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovePayableResponse: _TypeAlias = ApprovePayableResponse  # noqa: Y015
+
+@_typing.final
+class RejectPayableRequest(_message.Message):
+    """Which payable is refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYABLE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    payable_id: _builtins.str
+    """The payable."""
+    reason: _builtins.str
+    """Why, in a sentence that the carrier may read."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payable_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable_id", b"payable_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectPayableRequest: _TypeAlias = RejectPayableRequest  # noqa: Y015
+
+@_typing.final
+class RejectPayableResponse(_message.Message):
+    """The refused payable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYABLE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def payable(self) -> _payable_pb2.Payable:
+        """The payable after it."""
+
+    def __init__(
+        self,
+        *,
+        payable: _payable_pb2.Payable | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payable", b"payable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectPayableResponse: _TypeAlias = RejectPayableResponse  # noqa: Y015
+
+@_typing.final
+class SetAppointmentRequest(_message.Message):
+    """What a dock says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    APPOINTMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID of the caller's choice; the same id gives the first answer again."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def appointment(self) -> _load_pb2.Appointment:
+        """The appointment as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        appointment: _load_pb2.Appointment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "load_id", b"load_id", "request_id", b"request_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAppointmentRequest: _TypeAlias = SetAppointmentRequest  # noqa: Y015
+
+@_typing.final
+class SetAppointmentResponse(_message.Message):
+    """The load with the appointment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of its history; hand it to a read that must show this change."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load after it."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAppointmentResponse: _TypeAlias = SetAppointmentResponse  # noqa: Y015
 
 @_typing.final
 class GetExcursionRequest(_message.Message):
@@ -1801,3 +2626,1329 @@ class DecideTenderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideTenderResponse: _TypeAlias = DecideTenderResponse  # noqa: Y015
+
+@_typing.final
+class InterruptLoadRequest(_message.Message):
+    """What to give to `InterruptLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    ACCIDENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    accident: _builtins.bool
+    """Whether it was an accident; otherwise it is a breakdown."""
+    reason: _builtins.str
+    """What happened, in a sentence. Always set."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        accident: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accident", b"accident", "load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadRequest: _TypeAlias = InterruptLoadRequest  # noqa: Y015
+
+@_typing.final
+class InterruptLoadResponse(_message.Message):
+    """What `InterruptLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadResponse: _TypeAlias = InterruptLoadResponse  # noqa: Y015
+
+@_typing.final
+class ResumeLoadRequest(_message.Message):
+    """What to give to `ResumeLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    reason: _builtins.str
+    """Why it can go on, in a sentence. Unset means not told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadRequest: _TypeAlias = ResumeLoadRequest  # noqa: Y015
+
+@_typing.final
+class ResumeLoadResponse(_message.Message):
+    """What `ResumeLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadResponse: _TypeAlias = ResumeLoadResponse  # noqa: Y015
+
+@_typing.final
+class ReassignLoadRequest(_message.Message):
+    """What to give to `ReassignLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted. `expected_epoch` names the assignment that the caller knows."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reassignment", b"reassignment", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadRequest: _TypeAlias = ReassignLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReassignLoadResponse(_message.Message):
+    """What `ReassignLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadResponse: _TypeAlias = ReassignLoadResponse  # noqa: Y015
+
+@_typing.final
+class HandOverLoadRequest(_message.Message):
+    """What to give to `HandOverLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    SEAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment that takes over, as the caller knows it. Zero means the one in force."""
+    temperature_celsius: _builtins.float
+    """Temperature of the goods as they passed, in degrees Celsius. Unset means not measured."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When goods passed. Unset means now."""
+
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where. Unset means where the reassignment said."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What was counted, by line in `actual`. Empty means everything that is on board by the record."""
+
+    @_builtins.property
+    def seal_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seals of the new vehicle. Empty means none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        seal_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "location", b"location", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "epoch", b"epoch", "load_id", b"load_id", "location", b"location", "request_id", b"request_id", "seal_numbers", b"seal_numbers", "tasks", b"tasks", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+
+Global___HandOverLoadRequest: _TypeAlias = HandOverLoadRequest  # noqa: Y015
+
+@_typing.final
+class HandOverLoadResponse(_message.Message):
+    """What `HandOverLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverLoadResponse: _TypeAlias = HandOverLoadResponse  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursRequest(_message.Message):
+    """What to give to `OverrideDriverHours`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    reason: _builtins.str
+    """Why it is right all the same, in a sentence. Always set."""
+    overridden_by: _builtins.str
+    """Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        overridden_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "load_id", b"load_id", "overridden_by", b"overridden_by", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursRequest: _TypeAlias = OverrideDriverHoursRequest  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursResponse(_message.Message):
+    """What `OverrideDriverHours` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursResponse: _TypeAlias = OverrideDriverHoursResponse  # noqa: Y015
+
+@_typing.final
+class ReplanLoadRequest(_message.Message):
+    """What to give to `ReplanLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_ORDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    expected_plan_version: _builtins.int
+    """The plan that the caller knows."""
+    reason: _builtins.str
+    """Why, for people, for example `road closed`. Unset means not told."""
+    @_builtins.property
+    def position(self) -> _place_pb2.GeoPoint:
+        """Where the vehicle is. Unset means at its last locked stop."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it can drive on. Unset means now."""
+
+    @_builtins.property
+    def dropped_order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Orders whose goods are not on board and that are to leave the load."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        expected_plan_version: _builtins.int = ...,
+        position: _place_pb2.GeoPoint | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "position", b"position", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadRequest: _TypeAlias = ReplanLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReplanLoadResponse(_message.Message):
+    """What `ReplanLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadResponse: _TypeAlias = ReplanLoadResponse  # noqa: Y015
+
+@_typing.final
+class AnswerPlanRequest(_message.Message):
+    """What to give to `AnswerPlan`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    plan_version: _builtins.int
+    """The version of the proposal."""
+    accepted: _builtins.bool
+    """Whether it is taken."""
+    reason: _builtins.str
+    """Why not. Unset where it is."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        plan_version: _builtins.int = ...,
+        accepted: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "load_id", b"load_id", "plan_version", b"plan_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanRequest: _TypeAlias = AnswerPlanRequest  # noqa: Y015
+
+@_typing.final
+class AnswerPlanResponse(_message.Message):
+    """What `AnswerPlan` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanResponse: _TypeAlias = AnswerPlanResponse  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """What to give to `ListPolicies`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A layer of which every version is wanted. Unset means the versions in force of all layers."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """What `ListPolicies` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyLayer]:
+        """The layers, the lowest first; of one layer the newest version first."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[_policy_layer_pb2.PolicyLayer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicyRequest(_message.Message):
+    """What to give to `GetPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the layer."""
+    version: _builtins.int
+    """The version. Zero means the one in force."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPolicyResponse(_message.Message):
+    """What `GetPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The layer."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyRequest(_message.Message):
+    """What to give to `GetEffectivePolicy`. With an order_id nothing else counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ERP_INSTANCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_CODE_FIELD_NUMBER: _builtins.int
+    COST_CENTER_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now."""
+    region: _builtins.str
+    """A region. Unset means none."""
+    erp_instance: _builtins.str
+    """An ERP instance; needed for the two below. Unset means none."""
+    customer_code: _builtins.str
+    """A customer's code in that ERP. Unset means none."""
+    cost_center: _builtins.str
+    """A cost centre in that ERP. Unset means none."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        erp_instance: _builtins.str = ...,
+        customer_code: _builtins.str = ...,
+        cost_center: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_center", b"cost_center", "customer_code", b"customer_code", "erp_instance", b"erp_instance", "order_id", b"order_id", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyRequest: _TypeAlias = GetEffectivePolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyResponse(_message.Message):
+    """What `GetEffectivePolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    RECORDED_LABEL_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What events and orders call it, for example `default@1+us@3+alpine@2`."""
+    recorded_label: _builtins.str
+    """What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order."""
+    @_builtins.property
+    def policy(self) -> _process_pb2.ProcessPolicy:
+        """What all layers together demand."""
+
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyOrigin]:
+        """Which layer each value comes from, by path. A field that no layer sets is not here: its default holds."""
+
+    def __init__(
+        self,
+        *,
+        policy: _process_pb2.ProcessPolicy | None = ...,
+        label: _builtins.str = ...,
+        origins: _abc.Iterable[_policy_layer_pb2.PolicyOrigin] | None = ...,
+        recorded_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "origins", b"origins", "policy", b"policy", "recorded_label", b"recorded_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyResponse: _TypeAlias = GetEffectivePolicyResponse  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyRequest(_message.Message):
+    """What to give to `ApplyPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    document: _builtins.str
+    """The policy file: YAML, at most 64 KiB."""
+    reason: _builtins.str
+    """Why, for whoever reads the history later."""
+    expected_version: _builtins.int
+    """The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is."""
+    check_only: _builtins.bool
+    """Whether only to check it against all that is in force, and change nothing."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        check_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "check_only", b"check_only", "document", b"document", "expected_version", b"expected_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___ApplyPolicyRequest: _TypeAlias = ApplyPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyResponse(_message.Message):
+    """What `ApplyPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it. False where the same content is in force already, and with `check_only`."""
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The version in force now; with `check_only` what it would be."""
+
+    @_builtins.property
+    def explored(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The effective policies that were explored, by their labels."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+        created: _builtins.bool = ...,
+        explored: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "explored", b"explored", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyPolicyResponse: _TypeAlias = ApplyPolicyResponse  # noqa: Y015
+
+@_typing.final
+class AcknowledgeExceptionRequest(_message.Message):
+    """What to give to `AcknowledgeException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    owner: _builtins.str
+    """Who sees to it. Unset means the caller."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeExceptionRequest: _TypeAlias = AcknowledgeExceptionRequest  # noqa: Y015
+
+@_typing.final
+class AcknowledgeExceptionResponse(_message.Message):
+    """What `AcknowledgeException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcknowledgeExceptionResponse: _TypeAlias = AcknowledgeExceptionResponse  # noqa: Y015
+
+@_typing.final
+class BeginExceptionWorkRequest(_message.Message):
+    """What to give to `BeginExceptionWork`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    owner: _builtins.str
+    """Who sees to it. Unset means the caller."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginExceptionWorkRequest: _TypeAlias = BeginExceptionWorkRequest  # noqa: Y015
+
+@_typing.final
+class BeginExceptionWorkResponse(_message.Message):
+    """What `BeginExceptionWork` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginExceptionWorkResponse: _TypeAlias = BeginExceptionWorkResponse  # noqa: Y015
+
+@_typing.final
+class CloseExceptionRequest(_message.Message):
+    """What to give to `CloseException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseExceptionRequest: _TypeAlias = CloseExceptionRequest  # noqa: Y015
+
+@_typing.final
+class CloseExceptionResponse(_message.Message):
+    """What `CloseException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseExceptionResponse: _TypeAlias = CloseExceptionResponse  # noqa: Y015
+
+@_typing.final
+class VoidExceptionRequest(_message.Message):
+    """What to give to `VoidException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidExceptionRequest: _TypeAlias = VoidExceptionRequest  # noqa: Y015
+
+@_typing.final
+class VoidExceptionResponse(_message.Message):
+    """What `VoidException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidExceptionResponse: _TypeAlias = VoidExceptionResponse  # noqa: Y015
+
+@_typing.final
+class ReopenExceptionRequest(_message.Message):
+    """What to give to `ReopenException`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    exception_id: _builtins.str
+    """The exception."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        exception_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception_id", b"exception_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenExceptionRequest: _TypeAlias = ReopenExceptionRequest  # noqa: Y015
+
+@_typing.final
+class ReopenExceptionResponse(_message.Message):
+    """What `ReopenException` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCEPTION_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def exception(self) -> _exception_pb2.Exception:
+        """The exception as recorded."""
+
+    def __init__(
+        self,
+        *,
+        exception: _exception_pb2.Exception | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exception", b"exception", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenExceptionResponse: _TypeAlias = ReopenExceptionResponse  # noqa: Y015
+
+@_typing.final
+class BlockedByRequest(_message.Message):
+    """What to give to `BlockedBy`. Exactly one of order, load and invoice is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop of the load. Unset means the load as a whole."""
+    line_id: _builtins.str
+    """The line of the order. Unset means the order as a whole."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    gate: _hold_pb2.Gate.ValueType
+    """The gate. Always set."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        gate: _hold_pb2.Gate.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "invoice_id", b"invoice_id", "line_id", b"line_id", "load_id", b"load_id", "order_id", b"order_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockedByRequest: _TypeAlias = BlockedByRequest  # noqa: Y015
+
+@_typing.final
+class BlockedByResponse(_message.Message):
+    """What `BlockedBy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCKED_FIELD_NUMBER: _builtins.int
+    BLOCKERS_FIELD_NUMBER: _builtins.int
+    blocked: _builtins.bool
+    """Whether anything blocks the gate."""
+    @_builtins.property
+    def blockers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blocker]:
+        """What blocks it, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        blocked: _builtins.bool = ...,
+        blockers: _abc.Iterable[Global___Blocker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked", b"blocked", "blockers", b"blockers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockedByResponse: _TypeAlias = BlockedByResponse  # noqa: Y015
+
+@_typing.final
+class Blocker(_message.Message):
+    """One hold that blocks a gate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    STANDS_ON_FIELD_NUMBER: _builtins.int
+    RELEASE_SCOPE_FIELD_NUMBER: _builtins.int
+    NOT_BY_FIELD_NUMBER: _builtins.int
+    stands_on: _builtins.str
+    """Where it stands as seen from the subject: `order`, `line`, `load`, `stop` or `invoice`, with the id after a slash."""
+    release_scope: _builtins.str
+    """The scope that whoever releases it must hold."""
+    not_by: _builtins.str
+    """Who may not release it, since four eyes are needed. Unset means nobody."""
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold:
+        """The hold, with its reason."""
+
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        stands_on: _builtins.str = ...,
+        release_scope: _builtins.str = ...,
+        not_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "not_by", b"not_by", "release_scope", b"release_scope", "stands_on", b"stands_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Blocker: _TypeAlias = Blocker  # noqa: Y015
+
+@_typing.final
+class WaiveGateCheckRequest(_message.Message):
+    """What to give to `WaiveGateCheck`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CHECK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    order_id: _builtins.str
+    """The order."""
+    check: _invoice_pb2.GateCheckKind.ValueType
+    """The check. Always set."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        check: _invoice_pb2.GateCheckKind.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveGateCheckRequest: _TypeAlias = WaiveGateCheckRequest  # noqa: Y015
+
+@_typing.final
+class WaiveGateCheckResponse(_message.Message):
+    """What `WaiveGateCheck` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check as it was recorded."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveGateCheckResponse: _TypeAlias = WaiveGateCheckResponse  # noqa: Y015
+
+@_typing.final
+class ApproveInvoiceRequest(_message.Message):
+    """What to give to `ApproveInvoice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveInvoiceRequest: _TypeAlias = ApproveInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class ApproveInvoiceResponse(_message.Message):
+    """What `ApproveInvoice` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as recorded."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveInvoiceResponse: _TypeAlias = ApproveInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class ReviseInvoiceRequest(_message.Message):
+    """What to give to `ReviseInvoice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    invoice_id: _builtins.str
+    """The invoice."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevisedLine]:
+        """The lines whose price changes; the others stay."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___RevisedLine] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice_id", b"invoice_id", "lines", b"lines", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseInvoiceRequest: _TypeAlias = ReviseInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class RevisedLine(_message.Message):
+    """A new price of one invoice line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_NO_FIELD_NUMBER: _builtins.int
+    UNIT_PRICE_FIELD_NUMBER: _builtins.int
+    line_no: _builtins.int
+    """Position of the line."""
+    @_builtins.property
+    def unit_price(self) -> _money_pb2.Money:
+        """Price of one unit before tax."""
+
+    def __init__(
+        self,
+        *,
+        line_no: _builtins.int = ...,
+        unit_price: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_no", b"line_no", "unit_price", b"unit_price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevisedLine: _TypeAlias = RevisedLine  # noqa: Y015
+
+@_typing.final
+class ReviseInvoiceResponse(_message.Message):
+    """What `ReviseInvoice` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as recorded."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviseInvoiceResponse: _TypeAlias = ReviseInvoiceResponse  # noqa: Y015

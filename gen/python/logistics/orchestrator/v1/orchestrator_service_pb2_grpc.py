@@ -140,6 +140,66 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.DecideDisposition = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+                _registered_method=True)
+        self.ClaimGoods = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+                _registered_method=True)
+        self.ApproveCredit = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+                _registered_method=True)
+        self.RecordCarrierInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+                _registered_method=True)
+        self.GetPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+                _registered_method=True)
+        self.ListPayables = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+                _registered_method=True)
+        self.DisputeCharge = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+                _registered_method=True)
+        self.AnswerDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+                _registered_method=True)
+        self.SettleDispute = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+                _registered_method=True)
+        self.ApprovePayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+                _registered_method=True)
+        self.RejectPayable = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+                _registered_method=True)
+        self.SetAppointment = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
+                _registered_method=True)
         self.GetExcursion = channel.unary_unary(
                 '/logistics.orchestrator.v1.OrchestratorService/GetExcursion',
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.SerializeToString,
@@ -165,6 +225,106 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.FromString,
                 _registered_method=True)
+        self.InterruptLoad = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/InterruptLoad',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadResponse.FromString,
+                _registered_method=True)
+        self.ResumeLoad = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ResumeLoad',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadResponse.FromString,
+                _registered_method=True)
+        self.ReassignLoad = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReassignLoad',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadResponse.FromString,
+                _registered_method=True)
+        self.HandOverLoad = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/HandOverLoad',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadResponse.FromString,
+                _registered_method=True)
+        self.OverrideDriverHours = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/OverrideDriverHours',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursResponse.FromString,
+                _registered_method=True)
+        self.ReplanLoad = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReplanLoad',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadResponse.FromString,
+                _registered_method=True)
+        self.AnswerPlan = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AnswerPlan',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanResponse.FromString,
+                _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ListPolicies',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetPolicy',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetEffectivePolicy = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/GetEffectivePolicy',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyResponse.FromString,
+                _registered_method=True)
+        self.ApplyPolicy = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApplyPolicy',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyResponse.FromString,
+                _registered_method=True)
+        self.AcknowledgeException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/AcknowledgeException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.FromString,
+                _registered_method=True)
+        self.BeginExceptionWork = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/BeginExceptionWork',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.FromString,
+                _registered_method=True)
+        self.CloseException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/CloseException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.FromString,
+                _registered_method=True)
+        self.VoidException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/VoidException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.FromString,
+                _registered_method=True)
+        self.ReopenException = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReopenException',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.FromString,
+                _registered_method=True)
+        self.BlockedBy = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/BlockedBy',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.FromString,
+                _registered_method=True)
+        self.WaiveGateCheck = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/WaiveGateCheck',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.FromString,
+                _registered_method=True)
+        self.ApproveInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ApproveInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ReviseInvoice = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/ReviseInvoice',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -179,7 +339,7 @@ class OrchestratorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AmendOrder(self, request, context):
-        """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned.
+        """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,6 +478,90 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DecideDisposition(self, request, context):
+        """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimGoods(self, request, context):
+        """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveCredit(self, request, context):
+        """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCarrierInvoice(self, request, context):
+        """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayable(self, request, context):
+        """Read one carrier's invoice with its audit and disputes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayables(self, request, context):
+        """List carriers' invoices, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisputeCharge(self, request, context):
+        """Dispute a charge of a carrier's invoice before it is posted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerDispute(self, request, context):
+        """Record what the carrier answers to a dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleDispute(self, request, context):
+        """Record what was agreed about a disputed charge; once all are settled the invoice is approved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApprovePayable(self, request, context):
+        """Let a carrier's invoice be posted although the audit found a variance.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectPayable(self, request, context):
+        """Refuse to pay a carrier's invoice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAppointment(self, request, context):
+        """Record what a dock says about an appointment at a stop.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetExcursion(self, request, context):
         """Reads one excursion with its figures and curve.
         """
@@ -348,6 +592,146 @@ class OrchestratorServiceServicer:
 
     def DecideTender(self, request, context):
         """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InterruptLoad(self, request, context):
+        """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeLoad(self, request, context):
+        """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReassignLoad(self, request, context):
+        """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HandOverLoad(self, request, context):
+        """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverrideDriverHours(self, request, context):
+        """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplanLoad(self, request, context):
+        """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerPlan(self, request, context):
+        """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicies(self, request, context):
+        """Lists the layers of policy that are in force, or every version of one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """Reads one version of a layer of policy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEffectivePolicy(self, request, context):
+        """Reads what all layers together demand of an order, a customer or a region, and which layer says what.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyPolicy(self, request, context):
+        """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeException(self, request, context):
+        """Takes note of an exception; the caller, or whom it names, owns it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginExceptionWork(self, request, context):
+        """Begins to work on an exception; the caller, or whom it names, owns it from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseException(self, request, context):
+        """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidException(self, request, context):
+        """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenException(self, request, context):
+        """Records that an exception which was resolved or closed came back; it is due anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BlockedBy(self, request, context):
+        """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaiveGateCheck(self, request, context):
+        """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveInvoice(self, request, context):
+        """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviseInvoice(self, request, context):
+        """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -461,6 +845,66 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetHistoryResponse.SerializeToString,
             ),
+            'DecideDisposition': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideDisposition,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.SerializeToString,
+            ),
+            'ClaimGoods': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimGoods,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.SerializeToString,
+            ),
+            'ApproveCredit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveCredit,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.SerializeToString,
+            ),
+            'RecordCarrierInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCarrierInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.SerializeToString,
+            ),
+            'GetPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.SerializeToString,
+            ),
+            'ListPayables': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayables,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.SerializeToString,
+            ),
+            'DisputeCharge': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisputeCharge,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.SerializeToString,
+            ),
+            'AnswerDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.SerializeToString,
+            ),
+            'SettleDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleDispute,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.SerializeToString,
+            ),
+            'ApprovePayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApprovePayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.SerializeToString,
+            ),
+            'RejectPayable': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectPayable,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.SerializeToString,
+            ),
+            'SetAppointment': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAppointment,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.SerializeToString,
+            ),
             'GetExcursion': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExcursion,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetExcursionRequest.FromString,
@@ -485,6 +929,106 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.DecideTender,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.SerializeToString,
+            ),
+            'InterruptLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.InterruptLoad,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadResponse.SerializeToString,
+            ),
+            'ResumeLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeLoad,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadResponse.SerializeToString,
+            ),
+            'ReassignLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReassignLoad,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadResponse.SerializeToString,
+            ),
+            'HandOverLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverLoad,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadResponse.SerializeToString,
+            ),
+            'OverrideDriverHours': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverrideDriverHours,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursResponse.SerializeToString,
+            ),
+            'ReplanLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplanLoad,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadResponse.SerializeToString,
+            ),
+            'AnswerPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerPlan,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanResponse.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'GetEffectivePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEffectivePolicy,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyResponse.SerializeToString,
+            ),
+            'ApplyPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyPolicy,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyResponse.SerializeToString,
+            ),
+            'AcknowledgeException': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.SerializeToString,
+            ),
+            'BeginExceptionWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginExceptionWork,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.SerializeToString,
+            ),
+            'CloseException': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.SerializeToString,
+            ),
+            'VoidException': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.SerializeToString,
+            ),
+            'ReopenException': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenException,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.SerializeToString,
+            ),
+            'BlockedBy': grpc.unary_unary_rpc_method_handler(
+                    servicer.BlockedBy,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.SerializeToString,
+            ),
+            'WaiveGateCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaiveGateCheck,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.SerializeToString,
+            ),
+            'ApproveInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.SerializeToString,
+            ),
+            'ReviseInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviseInvoice,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1066,6 +1610,330 @@ class OrchestratorService:
             _registered_method=True)
 
     @staticmethod
+    def DecideDisposition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DecideDisposition',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideDispositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimGoods(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ClaimGoods',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ClaimGoodsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveCredit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApproveCredit',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveCreditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCarrierInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RecordCarrierInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RecordCarrierInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayables(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ListPayables',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPayablesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisputeCharge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DisputeCharge',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DisputeChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AnswerDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SettleDispute',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SettleDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApprovePayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApprovePayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApprovePayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectPayable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RejectPayable',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RejectPayableResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAppointment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/SetAppointment',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.SetAppointmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetExcursion(request,
             target,
             options=(),
@@ -1190,6 +2058,546 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/DecideTender',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InterruptLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/InterruptLoad',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ResumeLoad',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ResumeLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReassignLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReassignLoad',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReassignLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/HandOverLoad',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.HandOverLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverrideDriverHours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/OverrideDriverHours',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.OverrideDriverHoursResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplanLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReplanLoad',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReplanLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AnswerPlan',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AnswerPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ListPolicies',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetPolicy',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEffectivePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/GetEffectivePolicy',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.GetEffectivePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApplyPolicy',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApplyPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/AcknowledgeException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.AcknowledgeExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginExceptionWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/BeginExceptionWork',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BeginExceptionWorkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/CloseException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.CloseExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/VoidException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.VoidExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenException(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReopenException',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReopenExceptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BlockedBy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/BlockedBy',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.BlockedByResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaiveGateCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/WaiveGateCheck',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.WaiveGateCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ApproveInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ApproveInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviseInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/ReviseInvoice',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.ReviseInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,7 @@ class OrchestratorServiceStub:
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SubmitOrderRequest, _orchestrator_service_pb2.SubmitOrderResponse]
     """Records an order. The same ERP reference with the same content answers the same order; with other content it is treated as an amendment while that is possible, else ALREADY_EXISTS with REFERENCE_CONFLICT."""
     AmendOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AmendOrderRequest, _orchestrator_service_pb2.AmendOrderResponse]
-    """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+    """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]
@@ -75,6 +75,30 @@ class OrchestratorServiceStub:
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    DecideDisposition: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideDispositionRequest, _orchestrator_service_pb2.DecideDispositionResponse]
+    """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+    ClaimGoods: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ClaimGoodsRequest, _orchestrator_service_pb2.ClaimGoodsResponse]
+    """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+    ApproveCredit: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]
+    """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+    RecordCarrierInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordCarrierInvoiceRequest, _orchestrator_service_pb2.RecordCarrierInvoiceResponse]
+    """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+    GetPayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPayableRequest, _orchestrator_service_pb2.GetPayableResponse]
+    """Read one carrier's invoice with its audit and disputes."""
+    ListPayables: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPayablesRequest, _orchestrator_service_pb2.ListPayablesResponse]
+    """List carriers' invoices, newest first."""
+    DisputeCharge: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DisputeChargeRequest, _orchestrator_service_pb2.DisputeChargeResponse]
+    """Dispute a charge of a carrier's invoice before it is posted."""
+    AnswerDispute: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerDisputeRequest, _orchestrator_service_pb2.AnswerDisputeResponse]
+    """Record what the carrier answers to a dispute."""
+    SettleDispute: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SettleDisputeRequest, _orchestrator_service_pb2.SettleDisputeResponse]
+    """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+    ApprovePayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApprovePayableRequest, _orchestrator_service_pb2.ApprovePayableResponse]
+    """Let a carrier's invoice be posted although the audit found a variance."""
+    RejectPayable: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RejectPayableRequest, _orchestrator_service_pb2.RejectPayableResponse]
+    """Refuse to pay a carrier's invoice."""
+    SetAppointment: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SetAppointmentRequest, _orchestrator_service_pb2.SetAppointmentResponse]
+    """Record what a dock says about an appointment at a stop."""
     GetExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExcursionRequest, _orchestrator_service_pb2.GetExcursionResponse]
     """Reads one excursion with its figures and curve."""
     ListExcursions: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListExcursionsRequest, _orchestrator_service_pb2.ListExcursionsResponse]
@@ -85,6 +109,46 @@ class OrchestratorServiceStub:
     """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
     DecideTender: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]
     """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+    InterruptLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]
+    """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+    ResumeLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]
+    """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+    ReassignLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReassignLoadRequest, _orchestrator_service_pb2.ReassignLoadResponse]
+    """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+    HandOverLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.HandOverLoadRequest, _orchestrator_service_pb2.HandOverLoadResponse]
+    """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+    OverrideDriverHours: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.OverrideDriverHoursRequest, _orchestrator_service_pb2.OverrideDriverHoursResponse]
+    """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+    ReplanLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReplanLoadRequest, _orchestrator_service_pb2.ReplanLoadResponse]
+    """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+    AnswerPlan: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerPlanRequest, _orchestrator_service_pb2.AnswerPlanResponse]
+    """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
+    AcknowledgeException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]
+    """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+    BeginExceptionWork: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]
+    """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+    CloseException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CloseExceptionRequest, _orchestrator_service_pb2.CloseExceptionResponse]
+    """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+    VoidException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.VoidExceptionRequest, _orchestrator_service_pb2.VoidExceptionResponse]
+    """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+    ReopenException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReopenExceptionRequest, _orchestrator_service_pb2.ReopenExceptionResponse]
+    """Records that an exception which was resolved or closed came back; it is due anew."""
+    BlockedBy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BlockedByRequest, _orchestrator_service_pb2.BlockedByResponse]
+    """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+    WaiveGateCheck: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.WaiveGateCheckRequest, _orchestrator_service_pb2.WaiveGateCheckResponse]
+    """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+    ApproveInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveInvoiceRequest, _orchestrator_service_pb2.ApproveInvoiceResponse]
+    """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+    ReviseInvoice: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReviseInvoiceRequest, _orchestrator_service_pb2.ReviseInvoiceResponse]
+    """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -94,7 +158,7 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SubmitOrderRequest, _orchestrator_service_pb2.SubmitOrderResponse]  # type: ignore[assignment]
     """Records an order. The same ERP reference with the same content answers the same order; with other content it is treated as an amendment while that is possible, else ALREADY_EXISTS with REFERENCE_CONFLICT."""
     AmendOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AmendOrderRequest, _orchestrator_service_pb2.AmendOrderResponse]  # type: ignore[assignment]
-    """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+    """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CancelOrderRequest, _orchestrator_service_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Cancels an order, with the consequence of its phase (domain reference 3.1)."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetOrderRequest, _orchestrator_service_pb2.GetOrderResponse]  # type: ignore[assignment]
@@ -133,6 +197,30 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Plans the released orders of a region now, without waiting for timer or count."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetHistoryRequest, _orchestrator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
+    DecideDisposition: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideDispositionRequest, _orchestrator_service_pb2.DecideDispositionResponse]  # type: ignore[assignment]
+    """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+    ClaimGoods: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ClaimGoodsRequest, _orchestrator_service_pb2.ClaimGoodsResponse]  # type: ignore[assignment]
+    """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+    ApproveCredit: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveCreditRequest, _orchestrator_service_pb2.ApproveCreditResponse]  # type: ignore[assignment]
+    """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+    RecordCarrierInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RecordCarrierInvoiceRequest, _orchestrator_service_pb2.RecordCarrierInvoiceResponse]  # type: ignore[assignment]
+    """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+    GetPayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPayableRequest, _orchestrator_service_pb2.GetPayableResponse]  # type: ignore[assignment]
+    """Read one carrier's invoice with its audit and disputes."""
+    ListPayables: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPayablesRequest, _orchestrator_service_pb2.ListPayablesResponse]  # type: ignore[assignment]
+    """List carriers' invoices, newest first."""
+    DisputeCharge: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DisputeChargeRequest, _orchestrator_service_pb2.DisputeChargeResponse]  # type: ignore[assignment]
+    """Dispute a charge of a carrier's invoice before it is posted."""
+    AnswerDispute: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerDisputeRequest, _orchestrator_service_pb2.AnswerDisputeResponse]  # type: ignore[assignment]
+    """Record what the carrier answers to a dispute."""
+    SettleDispute: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SettleDisputeRequest, _orchestrator_service_pb2.SettleDisputeResponse]  # type: ignore[assignment]
+    """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+    ApprovePayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApprovePayableRequest, _orchestrator_service_pb2.ApprovePayableResponse]  # type: ignore[assignment]
+    """Let a carrier's invoice be posted although the audit found a variance."""
+    RejectPayable: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RejectPayableRequest, _orchestrator_service_pb2.RejectPayableResponse]  # type: ignore[assignment]
+    """Refuse to pay a carrier's invoice."""
+    SetAppointment: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.SetAppointmentRequest, _orchestrator_service_pb2.SetAppointmentResponse]  # type: ignore[assignment]
+    """Record what a dock says about an appointment at a stop."""
     GetExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetExcursionRequest, _orchestrator_service_pb2.GetExcursionResponse]  # type: ignore[assignment]
     """Reads one excursion with its figures and curve."""
     ListExcursions: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListExcursionsRequest, _orchestrator_service_pb2.ListExcursionsResponse]  # type: ignore[assignment]
@@ -143,6 +231,46 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
     DecideTender: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]  # type: ignore[assignment]
     """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+    InterruptLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]  # type: ignore[assignment]
+    """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+    ResumeLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]  # type: ignore[assignment]
+    """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+    ReassignLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReassignLoadRequest, _orchestrator_service_pb2.ReassignLoadResponse]  # type: ignore[assignment]
+    """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+    HandOverLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.HandOverLoadRequest, _orchestrator_service_pb2.HandOverLoadResponse]  # type: ignore[assignment]
+    """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+    OverrideDriverHours: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.OverrideDriverHoursRequest, _orchestrator_service_pb2.OverrideDriverHoursResponse]  # type: ignore[assignment]
+    """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+    ReplanLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReplanLoadRequest, _orchestrator_service_pb2.ReplanLoadResponse]  # type: ignore[assignment]
+    """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+    AnswerPlan: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerPlanRequest, _orchestrator_service_pb2.AnswerPlanResponse]  # type: ignore[assignment]
+    """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]  # type: ignore[assignment]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
+    AcknowledgeException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]  # type: ignore[assignment]
+    """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+    BeginExceptionWork: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]  # type: ignore[assignment]
+    """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+    CloseException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.CloseExceptionRequest, _orchestrator_service_pb2.CloseExceptionResponse]  # type: ignore[assignment]
+    """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+    VoidException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.VoidExceptionRequest, _orchestrator_service_pb2.VoidExceptionResponse]  # type: ignore[assignment]
+    """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+    ReopenException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReopenExceptionRequest, _orchestrator_service_pb2.ReopenExceptionResponse]  # type: ignore[assignment]
+    """Records that an exception which was resolved or closed came back; it is due anew."""
+    BlockedBy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BlockedByRequest, _orchestrator_service_pb2.BlockedByResponse]  # type: ignore[assignment]
+    """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+    WaiveGateCheck: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.WaiveGateCheckRequest, _orchestrator_service_pb2.WaiveGateCheckResponse]  # type: ignore[assignment]
+    """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+    ApproveInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApproveInvoiceRequest, _orchestrator_service_pb2.ApproveInvoiceResponse]  # type: ignore[assignment]
+    """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+    ReviseInvoice: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReviseInvoiceRequest, _orchestrator_service_pb2.ReviseInvoiceResponse]  # type: ignore[assignment]
+    """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """The one writer of business state. Nothing moves except along the transitions that the contract declares."""
@@ -161,7 +289,7 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orchestrator_service_pb2.AmendOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.AmendOrderResponse, _abc.Awaitable[_orchestrator_service_pb2.AmendOrderResponse]]:
-        """Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned."""
+        """Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late."""
 
     @_abc_1.abstractmethod
     def CancelOrder(
@@ -316,6 +444,102 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads every event of one aggregate, or of everything in the journeys of its orders, oldest first, straight from the log. Personal data is masked."""
 
     @_abc_1.abstractmethod
+    def DecideDisposition(
+        self,
+        request: _orchestrator_service_pb2.DecideDispositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DecideDispositionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideDispositionResponse]]:
+        """Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel."""
+
+    @_abc_1.abstractmethod
+    def ClaimGoods(
+        self,
+        request: _orchestrator_service_pb2.ClaimGoodsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ClaimGoodsResponse, _abc.Awaitable[_orchestrator_service_pb2.ClaimGoodsResponse]]:
+        """Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet."""
+
+    @_abc_1.abstractmethod
+    def ApproveCredit(
+        self,
+        request: _orchestrator_service_pb2.ApproveCreditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApproveCreditResponse, _abc.Awaitable[_orchestrator_service_pb2.ApproveCreditResponse]]:
+        """Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim."""
+
+    @_abc_1.abstractmethod
+    def RecordCarrierInvoice(
+        self,
+        request: _orchestrator_service_pb2.RecordCarrierInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RecordCarrierInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.RecordCarrierInvoiceResponse]]:
+        """Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception."""
+
+    @_abc_1.abstractmethod
+    def GetPayable(
+        self,
+        request: _orchestrator_service_pb2.GetPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPayableResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPayableResponse]]:
+        """Read one carrier's invoice with its audit and disputes."""
+
+    @_abc_1.abstractmethod
+    def ListPayables(
+        self,
+        request: _orchestrator_service_pb2.ListPayablesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPayablesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPayablesResponse]]:
+        """List carriers' invoices, newest first."""
+
+    @_abc_1.abstractmethod
+    def DisputeCharge(
+        self,
+        request: _orchestrator_service_pb2.DisputeChargeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DisputeChargeResponse, _abc.Awaitable[_orchestrator_service_pb2.DisputeChargeResponse]]:
+        """Dispute a charge of a carrier's invoice before it is posted."""
+
+    @_abc_1.abstractmethod
+    def AnswerDispute(
+        self,
+        request: _orchestrator_service_pb2.AnswerDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AnswerDisputeResponse, _abc.Awaitable[_orchestrator_service_pb2.AnswerDisputeResponse]]:
+        """Record what the carrier answers to a dispute."""
+
+    @_abc_1.abstractmethod
+    def SettleDispute(
+        self,
+        request: _orchestrator_service_pb2.SettleDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.SettleDisputeResponse, _abc.Awaitable[_orchestrator_service_pb2.SettleDisputeResponse]]:
+        """Record what was agreed about a disputed charge; once all are settled the invoice is approved."""
+
+    @_abc_1.abstractmethod
+    def ApprovePayable(
+        self,
+        request: _orchestrator_service_pb2.ApprovePayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApprovePayableResponse, _abc.Awaitable[_orchestrator_service_pb2.ApprovePayableResponse]]:
+        """Let a carrier's invoice be posted although the audit found a variance."""
+
+    @_abc_1.abstractmethod
+    def RejectPayable(
+        self,
+        request: _orchestrator_service_pb2.RejectPayableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RejectPayableResponse, _abc.Awaitable[_orchestrator_service_pb2.RejectPayableResponse]]:
+        """Refuse to pay a carrier's invoice."""
+
+    @_abc_1.abstractmethod
+    def SetAppointment(
+        self,
+        request: _orchestrator_service_pb2.SetAppointmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.SetAppointmentResponse, _abc.Awaitable[_orchestrator_service_pb2.SetAppointmentResponse]]:
+        """Record what a dock says about an appointment at a stop."""
+
+    @_abc_1.abstractmethod
     def GetExcursion(
         self,
         request: _orchestrator_service_pb2.GetExcursionRequest,
@@ -354,5 +578,165 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.DecideTenderResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideTenderResponse]]:
         """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+
+    @_abc_1.abstractmethod
+    def InterruptLoad(
+        self,
+        request: _orchestrator_service_pb2.InterruptLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.InterruptLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.InterruptLoadResponse]]:
+        """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+
+    @_abc_1.abstractmethod
+    def ResumeLoad(
+        self,
+        request: _orchestrator_service_pb2.ResumeLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ResumeLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ResumeLoadResponse]]:
+        """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+
+    @_abc_1.abstractmethod
+    def ReassignLoad(
+        self,
+        request: _orchestrator_service_pb2.ReassignLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReassignLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ReassignLoadResponse]]:
+        """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+
+    @_abc_1.abstractmethod
+    def HandOverLoad(
+        self,
+        request: _orchestrator_service_pb2.HandOverLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.HandOverLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.HandOverLoadResponse]]:
+        """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+
+    @_abc_1.abstractmethod
+    def OverrideDriverHours(
+        self,
+        request: _orchestrator_service_pb2.OverrideDriverHoursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.OverrideDriverHoursResponse, _abc.Awaitable[_orchestrator_service_pb2.OverrideDriverHoursResponse]]:
+        """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+
+    @_abc_1.abstractmethod
+    def ReplanLoad(
+        self,
+        request: _orchestrator_service_pb2.ReplanLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReplanLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ReplanLoadResponse]]:
+        """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+
+    @_abc_1.abstractmethod
+    def AnswerPlan(
+        self,
+        request: _orchestrator_service_pb2.AnswerPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AnswerPlanResponse, _abc.Awaitable[_orchestrator_service_pb2.AnswerPlanResponse]]:
+        """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _orchestrator_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPoliciesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPoliciesResponse]]:
+        """Lists the layers of policy that are in force, or every version of one."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _orchestrator_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPolicyResponse]]:
+        """Reads one version of a layer of policy."""
+
+    @_abc_1.abstractmethod
+    def GetEffectivePolicy(
+        self,
+        request: _orchestrator_service_pb2.GetEffectivePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetEffectivePolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetEffectivePolicyResponse]]:
+        """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+
+    @_abc_1.abstractmethod
+    def ApplyPolicy(
+        self,
+        request: _orchestrator_service_pb2.ApplyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApplyPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.ApplyPolicyResponse]]:
+        """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
+
+    @_abc_1.abstractmethod
+    def AcknowledgeException(
+        self,
+        request: _orchestrator_service_pb2.AcknowledgeExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AcknowledgeExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.AcknowledgeExceptionResponse]]:
+        """Takes note of an exception; the caller, or whom it names, owns it from then on."""
+
+    @_abc_1.abstractmethod
+    def BeginExceptionWork(
+        self,
+        request: _orchestrator_service_pb2.BeginExceptionWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.BeginExceptionWorkResponse, _abc.Awaitable[_orchestrator_service_pb2.BeginExceptionWorkResponse]]:
+        """Begins to work on an exception; the caller, or whom it names, owns it from then on."""
+
+    @_abc_1.abstractmethod
+    def CloseException(
+        self,
+        request: _orchestrator_service_pb2.CloseExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.CloseExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.CloseExceptionResponse]]:
+        """Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before."""
+
+    @_abc_1.abstractmethod
+    def VoidException(
+        self,
+        request: _orchestrator_service_pb2.VoidExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.VoidExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.VoidExceptionResponse]]:
+        """Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved."""
+
+    @_abc_1.abstractmethod
+    def ReopenException(
+        self,
+        request: _orchestrator_service_pb2.ReopenExceptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReopenExceptionResponse, _abc.Awaitable[_orchestrator_service_pb2.ReopenExceptionResponse]]:
+        """Records that an exception which was resolved or closed came back; it is due anew."""
+
+    @_abc_1.abstractmethod
+    def BlockedBy(
+        self,
+        request: _orchestrator_service_pb2.BlockedByRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.BlockedByResponse, _abc.Awaitable[_orchestrator_service_pb2.BlockedByResponse]]:
+        """Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each."""
+
+    @_abc_1.abstractmethod
+    def WaiveGateCheck(
+        self,
+        request: _orchestrator_service_pb2.WaiveGateCheckRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.WaiveGateCheckResponse, _abc.Awaitable[_orchestrator_service_pb2.WaiveGateCheckResponse]]:
+        """Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full."""
+
+    @_abc_1.abstractmethod
+    def ApproveInvoice(
+        self,
+        request: _orchestrator_service_pb2.ApproveInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApproveInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.ApproveInvoiceResponse]]:
+        """Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there."""
+
+    @_abc_1.abstractmethod
+    def ReviseInvoice(
+        self,
+        request: _orchestrator_service_pb2.ReviseInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReviseInvoiceResponse, _abc.Awaitable[_orchestrator_service_pb2.ReviseInvoiceResponse]]:
+        """Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

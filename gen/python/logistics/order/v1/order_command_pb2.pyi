@@ -13,6 +13,7 @@ from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
+from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
 import builtins as _builtins
 import sys
@@ -57,6 +58,17 @@ class OrderCommand(_message.Message):
     RECORD_EXCURSION_DECISION_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
     WAIVE_CHARGE_FIELD_NUMBER: _builtins.int
+    RECORD_ETA_FIELD_NUMBER: _builtins.int
+    DISPOSE_FIELD_NUMBER: _builtins.int
+    LAY_DISPOSITION_FIELD_NUMBER: _builtins.int
+    UNLAY_DISPOSITION_FIELD_NUMBER: _builtins.int
+    RECORD_RETURN_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
+    DECIDE_CLAIM_FIELD_NUMBER: _builtins.int
+    RECORD_CREDIT_FIELD_NUMBER: _builtins.int
+    WAIVE_CHECK_FIELD_NUMBER: _builtins.int
+    RETRACT_PICKUP_FIELD_NUMBER: _builtins.int
+    RETRACT_DELIVERY_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order that is to change. Always set."""
     @_builtins.property
@@ -159,6 +171,50 @@ class OrderCommand(_message.Message):
     def waive_charge(self) -> Global___WaiveOrderCharge:
         """Take a charge back before it is billed."""
 
+    @_builtins.property
+    def record_eta(self) -> Global___RecordOrderEta:
+        """Record when goods are expected now."""
+
+    @_builtins.property
+    def dispose(self) -> Global___DisposeGoods:
+        """Record what becomes of goods that nobody kept."""
+
+    @_builtins.property
+    def lay_disposition(self) -> Global___LayDisposition:
+        """Record that a decision about goods rides on a load."""
+
+    @_builtins.property
+    def unlay_disposition(self) -> Global___UnlayDisposition:
+        """Record that a decision about goods no longer rides on its load."""
+
+    @_builtins.property
+    def record_return(self) -> Global___RecordOrderReturn:
+        """Record that goods came back."""
+
+    @_builtins.property
+    def claim(self) -> Global___ClaimOrder:
+        """Ask accepted goods back after the billing gate had opened."""
+
+    @_builtins.property
+    def decide_claim(self) -> Global___DecideOrderClaim:
+        """Decide about a claim."""
+
+    @_builtins.property
+    def record_credit(self) -> Global___RecordOrderCredit:
+        """Record that a credit memo was posted."""
+
+    @_builtins.property
+    def waive_check(self) -> Global___WaiveOrderCheck:
+        """Let a check of the billing gate pass that fails."""
+
+    @_builtins.property
+    def retract_pickup(self) -> Global___RetractOrderPickup:
+        """Take back that lines left a pickup."""
+
+    @_builtins.property
+    def retract_delivery(self) -> Global___RetractOrderDelivery:
+        """Take back what was set down at a stop."""
+
     def __init__(
         self,
         *,
@@ -188,12 +244,23 @@ class OrderCommand(_message.Message):
         record_excursion_decision: Global___RecordExcursionDecision | None = ...,
         charge: Global___ChargeOrder | None = ...,
         waive_charge: Global___WaiveOrderCharge | None = ...,
+        record_eta: Global___RecordOrderEta | None = ...,
+        dispose: Global___DisposeGoods | None = ...,
+        lay_disposition: Global___LayDisposition | None = ...,
+        unlay_disposition: Global___UnlayDisposition | None = ...,
+        record_return: Global___RecordOrderReturn | None = ...,
+        claim: Global___ClaimOrder | None = ...,
+        decide_claim: Global___DecideOrderClaim | None = ...,
+        record_credit: Global___RecordOrderCredit | None = ...,
+        waive_check: Global___WaiveOrderCheck | None = ...,
+        retract_pickup: Global___RetractOrderPickup | None = ...,
+        retract_delivery: Global___RetractOrderDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_eta", b"record_eta", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "hold", b"hold", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "unplan", b"unplan", "waive_charge", b"waive_charge"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_eta", b"record_eta", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge", "record_eta", "dispose", "lay_disposition", "unlay_disposition", "record_return", "claim", "decide_claim", "record_credit", "waive_check", "retract_pickup", "retract_delivery"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -633,16 +700,22 @@ class EndOrder(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, in a sentence."""
+    @_builtins.property
+    def place(self) -> _place_pb2.Location:
+        """Where goods go that are on board. Unset means where they came from."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        place: _place_pb2.Location | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["place", b"place", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -855,3 +928,343 @@ class WaiveOrderCharge(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WaiveOrderCharge: _TypeAlias = WaiveOrderCharge  # noqa: Y015
+
+@_typing.final
+class RecordOrderEta(_message.Message):
+    """Record when goods are expected now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATED_ARRIVAL_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def estimated_arrival_time(self) -> _timestamp_pb2.Timestamp:
+        """The new estimate. Always set."""
+
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the estimate was made. Always set: of two estimates the one made later counts."""
+
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        estimated_arrival_time: _timestamp_pb2.Timestamp | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "load_id", b"load_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderEta: _TypeAlias = RecordOrderEta  # noqa: Y015
+
+@_typing.final
+class DisposeGoods(_message.Message):
+    """Record what becomes of goods that nobody kept; the same id again replaces a decision not yet carried out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def disposition(self) -> _order_pb2.GoodsDisposition:
+        """The decision."""
+
+    def __init__(
+        self,
+        *,
+        disposition: _order_pb2.GoodsDisposition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisposeGoods: _TypeAlias = DisposeGoods  # noqa: Y015
+
+@_typing.final
+class LayDisposition(_message.Message):
+    """Record that a decision about goods rides on a load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop at which it is carried out."""
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "load_id", b"load_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LayDisposition: _TypeAlias = LayDisposition  # noqa: Y015
+
+@_typing.final
+class UnlayDisposition(_message.Message):
+    """Record that a decision about goods no longer rides on its load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision."""
+    load_id: _builtins.str
+    """The load that no longer carries it out."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "load_id", b"load_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnlayDisposition: _TypeAlias = UnlayDisposition  # noqa: Y015
+
+@_typing.final
+class RecordOrderReturn(_message.Message):
+    """Record that goods came back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision that brought them back."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    pod_id: _builtins.str
+    """The proof given there. Unset while it is missing."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What came back, by line; the total of the decision."""
+
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        pod_id: _builtins.str = ...,
+        lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "lines", b"lines", "load_id", b"load_id", "pod_id", b"pod_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderReturn: _TypeAlias = RecordOrderReturn  # noqa: Y015
+
+@_typing.final
+class ClaimOrder(_message.Message):
+    """Ask accepted goods back after the billing gate had opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def claim(self) -> _order_pb2.OrderClaim:
+        """The claim; its state is set by the orchestrator."""
+
+    def __init__(
+        self,
+        *,
+        claim: _order_pb2.OrderClaim | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimOrder: _TypeAlias = ClaimOrder  # noqa: Y015
+
+@_typing.final
+class DecideOrderClaim(_message.Message):
+    """Decide about a claim."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    claim_id: _builtins.str
+    """The claim."""
+    state: _order_pb2.ClaimState.ValueType
+    """APPROVED, DECLINED, or TAKEN_IN where the invoice was laid down anew without it."""
+    decided_by: _builtins.str
+    """Who decides. Unset means the policy."""
+    note: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        claim_id: _builtins.str = ...,
+        state: _order_pb2.ClaimState.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "decided_by", b"decided_by", "note", b"note", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideOrderClaim: _TypeAlias = DecideOrderClaim  # noqa: Y015
+
+@_typing.final
+class RecordOrderCredit(_message.Message):
+    """Record that a credit memo was posted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    ERP_CREDIT_MEMO_FIELD_NUMBER: _builtins.int
+    claim_id: _builtins.str
+    """The claim behind it."""
+    invoice_id: _builtins.str
+    """The invoice that it corrects."""
+    credit_invoice_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def erp_credit_memo(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number of it."""
+
+    def __init__(
+        self,
+        *,
+        claim_id: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        credit_invoice_id: _builtins.str = ...,
+        erp_credit_memo: _reference_pb2.ExternalReference | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_credit_memo", b"erp_credit_memo"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "credit_invoice_id", b"credit_invoice_id", "erp_credit_memo", b"erp_credit_memo", "invoice_id", b"invoice_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderCredit: _TypeAlias = RecordOrderCredit  # noqa: Y015
+
+@_typing.final
+class WaiveOrderCheck(_message.Message):
+    """Let a check of the billing gate pass that fails. Whether the caller may, the policy says before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check, WAIVED, with who waives it and why."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaiveOrderCheck: _TypeAlias = WaiveOrderCheck  # noqa: Y015
+
+@_typing.final
+class RetractOrderPickup(_message.Message):
+    """Take back that lines left a pickup: the road says that they did not. Refused once something was delivered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractOrderPickup: _TypeAlias = RetractOrderPickup  # noqa: Y015
+
+@_typing.final
+class RetractOrderDelivery(_message.Message):
+    """Take back what was set down at a stop: the road says that it was not. Refused once the billing gate has opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractOrderDelivery: _TypeAlias = RetractOrderDelivery  # noqa: Y015

@@ -12,6 +12,7 @@ from logistics.exception.v1 import excursion_pb2 as _excursion_pb2
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.invoice.v1 import invoice_pb2 as _invoice_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
+from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
 from logistics.type.v1 import quantity_pb2 as _quantity_pb2
 from logistics.type.v1 import reference_pb2 as _reference_pb2
@@ -84,6 +85,17 @@ class OrderEvent(_message.Message):
     EXCURSION_DECIDED_FIELD_NUMBER: _builtins.int
     CHARGED_FIELD_NUMBER: _builtins.int
     CHARGE_WAIVED_FIELD_NUMBER: _builtins.int
+    DISPOSITION_UNLAID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_DECIDED_FIELD_NUMBER: _builtins.int
+    TURNED_BACK_FIELD_NUMBER: _builtins.int
+    DISPOSITION_LAID_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    CLAIMED_FIELD_NUMBER: _builtins.int
+    CLAIM_DECIDED_FIELD_NUMBER: _builtins.int
+    AMENDMENT_REFUSED_FIELD_NUMBER: _builtins.int
+    GATE_CHECK_WAIVED_FIELD_NUMBER: _builtins.int
+    PICKUP_RETRACTED_FIELD_NUMBER: _builtins.int
+    DELIVERY_RETRACTED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Identifies this event; also the JetStream `Nats-Msg-Id` and the CloudEvents id. UUIDv5 of request and position."""
     order_id: _builtins.str
@@ -250,6 +262,50 @@ class OrderEvent(_message.Message):
     def charge_waived(self) -> Global___OrderChargeWaived:
         """A charge is taken back before it was billed."""
 
+    @_builtins.property
+    def disposition_unlaid(self) -> Global___OrderDispositionUnlaid:
+        """A decision about goods no longer rides on its load."""
+
+    @_builtins.property
+    def disposition_decided(self) -> Global___OrderDispositionDecided:
+        """It was decided what becomes of goods that nobody kept."""
+
+    @_builtins.property
+    def turned_back(self) -> Global___OrderTurnedBack:
+        """The order was cancelled when goods were on board: they travel back."""
+
+    @_builtins.property
+    def disposition_laid(self) -> Global___OrderDispositionLaid:
+        """A decision about goods rides on a load."""
+
+    @_builtins.property
+    def returned(self) -> Global___OrderReturned:
+        """Goods came back."""
+
+    @_builtins.property
+    def claimed(self) -> Global___OrderClaimed:
+        """Accepted goods were asked back after the billing gate had opened."""
+
+    @_builtins.property
+    def claim_decided(self) -> Global___OrderClaimDecided:
+        """It was decided about a claim."""
+
+    @_builtins.property
+    def amendment_refused(self) -> Global___OrderAmendmentRefused:
+        """A change came too late to be carried out."""
+
+    @_builtins.property
+    def gate_check_waived(self) -> Global___OrderGateCheckWaived:
+        """Somebody with the right to do so let a check of the billing gate pass."""
+
+    @_builtins.property
+    def pickup_retracted(self) -> Global___OrderPickupRetracted:
+        """Lines had not left a pickup after all."""
+
+    @_builtins.property
+    def delivery_retracted(self) -> Global___OrderDeliveryRetracted:
+        """Goods had not been set down at a stop after all."""
+
     def __init__(
         self,
         *,
@@ -300,12 +356,23 @@ class OrderEvent(_message.Message):
         excursion_decided: Global___OrderExcursionDecided | None = ...,
         charged: Global___OrderCharged | None = ...,
         charge_waived: Global___OrderChargeWaived | None = ...,
+        disposition_unlaid: Global___OrderDispositionUnlaid | None = ...,
+        disposition_decided: Global___OrderDispositionDecided | None = ...,
+        turned_back: Global___OrderTurnedBack | None = ...,
+        disposition_laid: Global___OrderDispositionLaid | None = ...,
+        returned: Global___OrderReturned | None = ...,
+        claimed: Global___OrderClaimed | None = ...,
+        claim_decided: Global___OrderClaimDecided | None = ...,
+        amendment_refused: Global___OrderAmendmentRefused | None = ...,
+        gate_check_waived: Global___OrderGateCheckWaived | None = ...,
+        pickup_retracted: Global___OrderPickupRetracted | None = ...,
+        delivery_retracted: Global___OrderDeliveryRetracted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "credited", b"credited", "delivered", b"delivered", "delivery_retracted", b"delivery_retracted", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "excursion_decided", b"excursion_decided", "gate_check_waived", b"gate_check_waived", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "occur_time", b"occur_time", "picked_up", b"picked_up", "pickup_retracted", b"pickup_retracted", "planned", b"planned", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "resumed", b"resumed", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "classifier", b"classifier", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "excursion_decided", b"excursion_decided", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "review_opened", b"review_opened", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "amended", b"amended", "amendment_refused", b"amendment_refused", "billing_released", b"billing_released", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "charge_waived", b"charge_waived", "charged", b"charged", "claim_decided", b"claim_decided", "claimed", b"claimed", "classifier", b"classifier", "closed", b"closed", "cold_chain_recorded", b"cold_chain_recorded", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "credited", b"credited", "delivered", b"delivered", "delivery_retracted", b"delivery_retracted", "dispatched", b"dispatched", "disposition_decided", b"disposition_decided", "disposition_laid", b"disposition_laid", "disposition_unlaid", b"disposition_unlaid", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "excursion_decided", b"excursion_decided", "gate_check_waived", b"gate_check_waived", "held", b"held", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "invoiced", b"invoiced", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "order_id", b"order_id", "picked_up", b"picked_up", "pickup_retracted", b"pickup_retracted", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "receive_time", b"receive_time", "received", b"received", "record_time", b"record_time", "region", b"region", "rejected", b"rejected", "released", b"released", "remainder_cancelled", b"remainder_cancelled", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "returned", b"returned", "review_opened", b"review_opened", "turned_back", b"turned_back", "unplanned", b"unplanned", "validated", b"validated", "validation_began", b"validation_began", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "cold_chain_recorded", "excursion_decided", "charged", "charge_waived"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "received", "validation_began", "validated", "released", "rejected", "held", "resumed", "planned", "unplanned", "dispatched", "picked_up", "delivered", "remainder_cancelled", "review_opened", "billing_released", "invoiced", "credited", "closed", "amended", "cancel_requested", "cancelled", "cancel_reversed", "hold_applied", "hold_lifted", "eta_changed", "cold_chain_recorded", "excursion_decided", "charged", "charge_waived", "disposition_unlaid", "disposition_decided", "turned_back", "disposition_laid", "returned", "claimed", "claim_decided", "amendment_refused", "gate_check_waived", "pickup_retracted", "delivery_retracted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -820,19 +887,35 @@ class OrderCredited(_message.Message):
 
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    ERP_CREDIT_MEMO_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice."""
     credit_invoice_id: _builtins.str
     """The credit memo."""
+    claim_id: _builtins.str
+    """The claim behind it."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What it takes back, by line."""
+
+    @_builtins.property
+    def erp_credit_memo(self) -> _reference_pb2.ExternalReference:
+        """The ERP's own number of the credit memo."""
+
     def __init__(
         self,
         *,
         invoice_id: _builtins.str = ...,
         credit_invoice_id: _builtins.str = ...,
+        lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
+        claim_id: _builtins.str = ...,
+        erp_credit_memo: _reference_pb2.ExternalReference | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erp_credit_memo", b"erp_credit_memo"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_invoice_id", b"credit_invoice_id", "invoice_id", b"invoice_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "credit_invoice_id", b"credit_invoice_id", "erp_credit_memo", b"erp_credit_memo", "invoice_id", b"invoice_id", "lines", b"lines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -868,21 +951,35 @@ class OrderAmended(_message.Message):
 
     ORDER_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    REPLANS_FIELD_NUMBER: _builtins.int
+    UNDER_WAY_FIELD_NUMBER: _builtins.int
+    CANCELLED_FIELD_NUMBER: _builtins.int
     content_sha256: _builtins.str
     """SHA-256 of the submitted content."""
+    replans: _builtins.bool
+    """Whether it leaves its loads, is validated anew and planned anew."""
+    under_way: _builtins.bool
+    """Whether loads on the road must be told of the change."""
     @_builtins.property
     def order(self) -> _order_pb2.Order:
         """The whole order after the change, with the next revision."""
+
+    @_builtins.property
+    def cancelled(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What is no longer wanted of lines that are on the road; `ordered` stays what it was. Totals, not differences."""
 
     def __init__(
         self,
         *,
         order: _order_pb2.Order | None = ...,
         content_sha256: _builtins.str = ...,
+        replans: _builtins.bool = ...,
+        under_way: _builtins.bool = ...,
+        cancelled: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "order", b"order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "content_sha256", b"content_sha256", "order", b"order", "replans", b"replans", "under_way", b"under_way"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -940,19 +1037,23 @@ class OrderCancelReversed(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    TURNS_BACK_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """What had happened before, for example a pickup."""
     state: _order_pb2.OrderState.ValueType
     """The state that the order goes back to."""
+    turns_back: _builtins.bool
+    """Whether goods are on board and travel back, as the cancelling wanted."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         state: _order_pb2.OrderState.ValueType = ...,
+        turns_back: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "state", b"state", "turns_back", b"turns_back"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1016,21 +1117,27 @@ class OrderEtaChanged(_message.Message):
 
     STOP_ID_FIELD_NUMBER: _builtins.int
     ESTIMATED_ARRIVAL_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """The stop."""
     @_builtins.property
     def estimated_arrival_time(self) -> _timestamp_pb2.Timestamp:
         """The new estimate."""
 
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the estimate was made. Unset means when the event was recorded."""
+
     def __init__(
         self,
         *,
         stop_id: _builtins.str = ...,
         estimated_arrival_time: _timestamp_pb2.Timestamp | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_arrival_time", b"estimated_arrival_time", "stop_id", b"stop_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "stop_id", b"stop_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1089,6 +1196,252 @@ class OrderChargeWaived(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderChargeWaived: _TypeAlias = OrderChargeWaived  # noqa: Y015
+
+@_typing.final
+class OrderDispositionUnlaid(_message.Message):
+    """A decision about goods no longer rides on its load: it will be laid on another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision."""
+    load_id: _builtins.str
+    """The load that no longer carries it out."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "load_id", b"load_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDispositionUnlaid: _TypeAlias = OrderDispositionUnlaid  # noqa: Y015
+
+@_typing.final
+class OrderDispositionDecided(_message.Message):
+    """It was decided what becomes of goods that nobody kept; the same id again replaces a decision not yet carried out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def disposition(self) -> _order_pb2.GoodsDisposition:
+        """The decision."""
+
+    def __init__(
+        self,
+        *,
+        disposition: _order_pb2.GoodsDisposition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDispositionDecided: _TypeAlias = OrderDispositionDecided  # noqa: Y015
+
+@_typing.final
+class OrderTurnedBack(_message.Message):
+    """The order was cancelled when goods were on board: they travel back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def place(self) -> _place_pb2.Location:
+        """Where the goods go. Unset means where they came from."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        place: _place_pb2.Location | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["place", b"place", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderTurnedBack: _TypeAlias = OrderTurnedBack  # noqa: Y015
+
+@_typing.final
+class OrderDispositionLaid(_message.Message):
+    """A decision about goods rides on a load."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop at which it is carried out."""
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition_id", b"disposition_id", "load_id", b"load_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDispositionLaid: _TypeAlias = OrderDispositionLaid  # noqa: Y015
+
+@_typing.final
+class OrderReturned(_message.Message):
+    """Goods came back. Told again for the same decision, the newest word counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """The decision that brought them back."""
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    pod_id: _builtins.str
+    """The proof given there. Unset while it is missing."""
+    complete: _builtins.bool
+    """Whether an order that was turned back has nothing on the road any more."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
+        """What came back, by line; the total of the decision."""
+
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        pod_id: _builtins.str = ...,
+        lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "disposition_id", b"disposition_id", "lines", b"lines", "load_id", b"load_id", "pod_id", b"pod_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderReturned: _TypeAlias = OrderReturned  # noqa: Y015
+
+@_typing.final
+class OrderClaimed(_message.Message):
+    """Accepted goods were asked back after the billing gate had opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def claim(self) -> _order_pb2.OrderClaim:
+        """The claim."""
+
+    def __init__(
+        self,
+        *,
+        claim: _order_pb2.OrderClaim | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderClaimed: _TypeAlias = OrderClaimed  # noqa: Y015
+
+@_typing.final
+class OrderClaimDecided(_message.Message):
+    """It was decided about a claim."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    claim_id: _builtins.str
+    """The claim."""
+    state: _order_pb2.ClaimState.ValueType
+    """Where it stands now: APPROVED, DECLINED or TAKEN_IN."""
+    decided_by: _builtins.str
+    """Who decided. Unset means the policy."""
+    note: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        claim_id: _builtins.str = ...,
+        state: _order_pb2.ClaimState.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "decided_by", b"decided_by", "note", b"note", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderClaimDecided: _TypeAlias = OrderClaimDecided  # noqa: Y015
+
+@_typing.final
+class OrderAmendmentRefused(_message.Message):
+    """A change came too late to be carried out; the order stays as it is, and what was wanted is kept here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    content_sha256: _builtins.str
+    """SHA-256 of the submitted content."""
+    reason: _builtins.str
+    """Why it cannot be carried out, and what would help."""
+    @_builtins.property
+    def order(self) -> _order_pb2.Order:
+        """The order as it was wanted."""
+
+    def __init__(
+        self,
+        *,
+        order: _order_pb2.Order | None = ...,
+        content_sha256: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "order", b"order", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderAmendmentRefused: _TypeAlias = OrderAmendmentRefused  # noqa: Y015
 
 @_typing.final
 class LineMovement(_message.Message):
@@ -1199,3 +1552,87 @@ class OrderExcursionDecided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderExcursionDecided: _TypeAlias = OrderExcursionDecided  # noqa: Y015
+
+@_typing.final
+class OrderGateCheckWaived(_message.Message):
+    """Somebody with the right to do so let a check of the billing gate pass."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def check(self) -> _invoice_pb2.GateCheck:
+        """The check, WAIVED, with who waived it and why."""
+
+    def __init__(
+        self,
+        *,
+        check: _invoice_pb2.GateCheck | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderGateCheckWaived: _TypeAlias = OrderGateCheckWaived  # noqa: Y015
+
+@_typing.final
+class OrderPickupRetracted(_message.Message):
+    """Lines had not left a pickup after all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderPickupRetracted: _TypeAlias = OrderPickupRetracted  # noqa: Y015
+
+@_typing.final
+class OrderDeliveryRetracted(_message.Message):
+    """Goods had not been set down at a stop after all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderDeliveryRetracted: _TypeAlias = OrderDeliveryRetracted  # noqa: Y015

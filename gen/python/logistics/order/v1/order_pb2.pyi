@@ -181,6 +181,70 @@ DISPOSITION_CREDIT_ONLY: Disposition.ValueType  # 4
 """They stay where they are and are not billed."""
 Global___Disposition: _TypeAlias = Disposition  # noqa: Y015
 
+class _DispositionOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DispositionOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DispositionOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPOSITION_ORIGIN_UNSPECIFIED: _DispositionOrigin.ValueType  # 0
+    """Not told."""
+    DISPOSITION_ORIGIN_REJECTED: _DispositionOrigin.ValueType  # 1
+    """A consignee refused them at the door."""
+    DISPOSITION_ORIGIN_TURNED_BACK: _DispositionOrigin.ValueType  # 2
+    """They were on board when the order was cancelled."""
+    DISPOSITION_ORIGIN_CLAIMED: _DispositionOrigin.ValueType  # 3
+    """They were kept and billed, or about to be, and then asked back."""
+
+class DispositionOrigin(_DispositionOrigin, metaclass=_DispositionOriginEnumTypeWrapper):
+    """How goods came to need a disposition."""
+
+DISPOSITION_ORIGIN_UNSPECIFIED: DispositionOrigin.ValueType  # 0
+"""Not told."""
+DISPOSITION_ORIGIN_REJECTED: DispositionOrigin.ValueType  # 1
+"""A consignee refused them at the door."""
+DISPOSITION_ORIGIN_TURNED_BACK: DispositionOrigin.ValueType  # 2
+"""They were on board when the order was cancelled."""
+DISPOSITION_ORIGIN_CLAIMED: DispositionOrigin.ValueType  # 3
+"""They were kept and billed, or about to be, and then asked back."""
+Global___DispositionOrigin: _TypeAlias = DispositionOrigin  # noqa: Y015
+
+class _ClaimState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClaimStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClaimState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLAIM_STATE_UNSPECIFIED: _ClaimState.ValueType  # 0
+    """Not told."""
+    CLAIM_STATE_OPEN: _ClaimState.ValueType  # 1
+    """Nobody has decided about it."""
+    CLAIM_STATE_APPROVED: _ClaimState.ValueType  # 2
+    """A credit memo is to be posted."""
+    CLAIM_STATE_DECLINED: _ClaimState.ValueType  # 3
+    """Nothing is credited."""
+    CLAIM_STATE_TAKEN_IN: _ClaimState.ValueType  # 4
+    """The invoice was not posted yet and was laid down anew without it."""
+    CLAIM_STATE_CREDITED: _ClaimState.ValueType  # 5
+    """A credit memo is posted."""
+
+class ClaimState(_ClaimState, metaclass=_ClaimStateEnumTypeWrapper):
+    """Where a claim stands."""
+
+CLAIM_STATE_UNSPECIFIED: ClaimState.ValueType  # 0
+"""Not told."""
+CLAIM_STATE_OPEN: ClaimState.ValueType  # 1
+"""Nobody has decided about it."""
+CLAIM_STATE_APPROVED: ClaimState.ValueType  # 2
+"""A credit memo is to be posted."""
+CLAIM_STATE_DECLINED: ClaimState.ValueType  # 3
+"""Nothing is credited."""
+CLAIM_STATE_TAKEN_IN: ClaimState.ValueType  # 4
+"""The invoice was not posted yet and was laid down anew without it."""
+CLAIM_STATE_CREDITED: ClaimState.ValueType  # 5
+"""A credit memo is posted."""
+Global___ClaimState: _TypeAlias = ClaimState  # noqa: Y015
+
 class _ValidationKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -290,7 +354,7 @@ class LineQuantities(_message.Message):
 
     @_builtins.property
     def invoiced(self) -> _quantity_pb2.Quantity:
-        """What stands on posted invoices; never more than accepted. Unset means none."""
+        """What stands on posted invoices, less what posted credit memos took back; never more than accepted. Unset means none."""
 
     @_builtins.property
     def cancelled(self) -> _quantity_pb2.Quantity:
@@ -359,6 +423,7 @@ class OrderLine(_message.Message):
     SHIP_TO_FIELD_NUMBER: _builtins.int
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     REFERENCES_FIELD_NUMBER: _builtins.int
+    CREDITED_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """Names the line within the order; the ERP's own line number where it has one. Always set."""
@@ -395,6 +460,10 @@ class OrderLine(_message.Message):
         """Names that other systems gave to the line."""
 
     @_builtins.property
+    def credited(self) -> _quantity_pb2.Quantity:
+        """What posted credit memos took back; `invoiced` is told without it. Set by the orchestrator; unset means nothing."""
+
+    @_builtins.property
     def profile(self) -> _temperature_pb2.TemperatureProfile:
         """How the goods must be kept, with limits of their own; goes before `temperature`. Unset means `temperature` with the policy's limits, or ambient."""
 
@@ -411,11 +480,12 @@ class OrderLine(_message.Message):
         ship_to: _place_pb2.Location | None = ...,
         temperature: Global___TemperatureRange | None = ...,
         references: _abc.Iterable[_reference_pb2.ExternalReference] | None = ...,
+        credited: _quantity_pb2.Quantity | None = ...,
         profile: _temperature_pb2.TemperatureProfile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "quantities", b"quantities", "ship_to", b"ship_to", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["credited", b"credited", "profile", b"profile", "quantities", b"quantities", "ship_to", b"ship_to", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "line_id", b"line_id", "profile", b"profile", "quantities", b"quantities", "references", b"references", "ship_to", b"ship_to", "sku", b"sku", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credited", b"credited", "description", b"description", "line_id", b"line_id", "profile", b"profile", "quantities", b"quantities", "references", b"references", "ship_to", b"ship_to", "sku", b"sku", "temperature", b"temperature", "unit_price", b"unit_price", "volume", b"volume", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -527,6 +597,12 @@ class Order(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     COLD_CHAIN_FIELD_NUMBER: _builtins.int
     CHARGES_FIELD_NUMBER: _builtins.int
+    TURNED_BACK_FIELD_NUMBER: _builtins.int
+    DISPOSITIONS_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    TURN_BACK_PLACE_FIELD_NUMBER: _builtins.int
+    CHANGE_REVISION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """Our id: UUIDv5 of ERP instance and SALES_ORDER reference, so that a sale is never two orders. Set by the orchestrator; unset on submission."""
     erp_instance: _builtins.str
@@ -551,6 +627,10 @@ class Order(_message.Message):
     """Version of the order's history that this object shows. Set by the orchestrator."""
     policy_version: _builtins.str
     """The process policy under which it runs, as `<name>@<version>`, several layers joined by `+`. Set by the orchestrator when it is received."""
+    turned_back: _builtins.bool
+    """Whether it was cancelled when goods were on board, so that they travel back instead. Set by the orchestrator."""
+    change_revision: _builtins.int
+    """The revision that changed it while loads were on the road, and that they must be told. Zero means none. Set by the orchestrator."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the order. The ERP's SALES_ORDER reference is required."""
@@ -615,6 +695,22 @@ class Order(_message.Message):
     def charges(self) -> _containers.RepeatedCompositeFieldContainer[_invoice_pb2.Charge]:
         """What is charged beside the goods, in the order of its coming. Set by the orchestrator."""
 
+    @_builtins.property
+    def dispositions(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoodsDisposition]:
+        """What becomes of goods that nobody kept, oldest first. Set by the orchestrator."""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderClaim]:
+        """What was asked back after the billing gate had opened, oldest first. Set by the orchestrator."""
+
+    @_builtins.property
+    def cancel_request_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody asked to cancel it while the road had to answer. Unset means that the road was never asked. Set by the orchestrator."""
+
+    @_builtins.property
+    def turn_back_place(self) -> _place_pb2.Location:
+        """Where goods go that are taken back. Unset means `ship_from`. Set by the orchestrator."""
+
     def __init__(
         self,
         *,
@@ -646,14 +742,200 @@ class Order(_message.Message):
         policy_version: _builtins.str = ...,
         cold_chain: _abc.Iterable[Global___ColdChainWatch] | None = ...,
         charges: _abc.Iterable[_invoice_pb2.Charge] | None = ...,
+        turned_back: _builtins.bool = ...,
+        dispositions: _abc.Iterable[Global___GoodsDisposition] | None = ...,
+        claims: _abc.Iterable[Global___OrderClaim] | None = ...,
+        cancel_request_time: _timestamp_pb2.Timestamp | None = ...,
+        turn_back_place: _place_pb2.Location | None = ...,
+        change_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "create_time", b"create_time", "customer", b"customer", "delivery_window", b"delivery_window", "pickup_window", b"pickup_window", "ship_from", b"ship_from", "ship_to", b"ship_to", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "cancel_request_time", b"cancel_request_time", "create_time", b"create_time", "customer", b"customer", "delivery_window", b"delivery_window", "pickup_window", b"pickup_window", "ship_from", b"ship_from", "ship_to", b"ship_to", "turn_back_place", b"turn_back_place", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "charges", b"charges", "checks", b"checks", "cold_chain", b"cold_chain", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_to", b"bill_to", "cancel_request_time", b"cancel_request_time", "change_revision", b"change_revision", "charges", b"charges", "checks", b"checks", "claims", b"claims", "cold_chain", b"cold_chain", "cost_center", b"cost_center", "create_time", b"create_time", "currency", b"currency", "customer", b"customer", "delivery_window", b"delivery_window", "dispositions", b"dispositions", "erp_instance", b"erp_instance", "hold_ids", b"hold_ids", "incoterm", b"incoterm", "instructions", b"instructions", "invoice_ids", b"invoice_ids", "lines", b"lines", "load_ids", b"load_ids", "order_id", b"order_id", "order_type", b"order_type", "pickup_window", b"pickup_window", "policy_version", b"policy_version", "references", b"references", "region", b"region", "revision", b"revision", "ship_from", b"ship_from", "ship_to", b"ship_to", "state", b"state", "turn_back_place", b"turn_back_place", "turned_back", b"turned_back", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class LineQuantity(_message.Message):
+    """How much of one line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    line_id: _builtins.str
+    """The line. Always set."""
+    reason: _builtins.str
+    """Why, a canonical reason such as DAMAGED. Unset where none is known."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """How much of it, in the line's unit. Always set."""
+
+    def __init__(
+        self,
+        *,
+        line_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_id", b"line_id", "quantity", b"quantity", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineQuantity: _TypeAlias = LineQuantity  # noqa: Y015
+
+@_typing.final
+class GoodsDisposition(_message.Message):
+    """What becomes of goods that nobody kept (domain reference 3.3)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPOSITION_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    SOURCE_LOAD_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_STOP_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    RETURNED_FIELD_NUMBER: _builtins.int
+    RETURN_TIME_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    SHIPPED_IN_ERP_FIELD_NUMBER: _builtins.int
+    disposition_id: _builtins.str
+    """Our id, UUID; the same for the same goods. Always set."""
+    disposition: Global___Disposition.ValueType
+    """What becomes of them."""
+    origin: Global___DispositionOrigin.ValueType
+    """How it came to it."""
+    source_load_id: _builtins.str
+    """The load on which they were. Unset where they were kept at first."""
+    source_stop_id: _builtins.str
+    """The stop at which they were refused. Unset where they were kept at first, or never set down."""
+    load_id: _builtins.str
+    """The load that carries it out. Unset until laid on one."""
+    stop_id: _builtins.str
+    """The stop at which it is carried out. Unset until laid on a load."""
+    decided_by: _builtins.str
+    """Who decided. Unset means the policy."""
+    pod_id: _builtins.str
+    """The proof given where they came back. Unset until then."""
+    claim_id: _builtins.str
+    """The claim behind it. Unset without one."""
+    shipped_in_erp: _builtins.bool
+    """Whether the ERP's books show them as shipped, so that their return adds to its stock."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
+        """The goods."""
+
+    @_builtins.property
+    def place(self) -> _place_pb2.Location:
+        """Where the goods go. Unset means where they came from."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """By when goods must be back. Unset on anything but a return."""
+
+    @_builtins.property
+    def returned(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
+        """What came back so far."""
+
+    @_builtins.property
+    def return_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was all back. Unset until then."""
+
+    def __init__(
+        self,
+        *,
+        disposition_id: _builtins.str = ...,
+        disposition: Global___Disposition.ValueType = ...,
+        origin: Global___DispositionOrigin.ValueType = ...,
+        lines: _abc.Iterable[Global___LineQuantity] | None = ...,
+        source_load_id: _builtins.str = ...,
+        source_stop_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        place: _place_pb2.Location | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+        returned: _abc.Iterable[Global___LineQuantity] | None = ...,
+        return_time: _timestamp_pb2.Timestamp | None = ...,
+        pod_id: _builtins.str = ...,
+        claim_id: _builtins.str = ...,
+        shipped_in_erp: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "place", b"place", "return_time", b"return_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "decided_by", b"decided_by", "disposition", b"disposition", "disposition_id", b"disposition_id", "due_time", b"due_time", "lines", b"lines", "load_id", b"load_id", "origin", b"origin", "place", b"place", "pod_id", b"pod_id", "return_time", b"return_time", "returned", b"returned", "shipped_in_erp", b"shipped_in_erp", "source_load_id", b"source_load_id", "source_stop_id", b"source_stop_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoodsDisposition: _TypeAlias = GoodsDisposition  # noqa: Y015
+
+@_typing.final
+class OrderClaim(_message.Message):
+    """Goods that were accepted, and are asked back after the billing gate had opened (domain reference 3.3)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_ID_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    POD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RAISED_BY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    CREDIT_INVOICE_ID_FIELD_NUMBER: _builtins.int
+    claim_id: _builtins.str
+    """Our id, UUID; the same for the same cause. Always set."""
+    disposition: Global___Disposition.ValueType
+    """What becomes of them. Unset means what the policy says."""
+    pod_id: _builtins.str
+    """The proof that tells of it. Unset where a person does."""
+    reason: _builtins.str
+    """Why, in a sentence."""
+    raised_by: _builtins.str
+    """Who raised it. Unset means a fact from the road."""
+    state: Global___ClaimState.ValueType
+    """Where it stands. Set by the orchestrator."""
+    decided_by: _builtins.str
+    """Who decided. Unset means the policy, or nobody yet."""
+    credit_invoice_id: _builtins.str
+    """The credit memo. Unset until one is posted."""
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineQuantity]:
+        """The goods."""
+
+    def __init__(
+        self,
+        *,
+        claim_id: _builtins.str = ...,
+        lines: _abc.Iterable[Global___LineQuantity] | None = ...,
+        disposition: Global___Disposition.ValueType = ...,
+        pod_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        raised_by: _builtins.str = ...,
+        state: Global___ClaimState.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        credit_invoice_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim_id", b"claim_id", "credit_invoice_id", b"credit_invoice_id", "decided_by", b"decided_by", "disposition", b"disposition", "lines", b"lines", "pod_id", b"pod_id", "raised_by", b"raised_by", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderClaim: _TypeAlias = OrderClaim  # noqa: Y015
 
 @_typing.final
 class ValidationCheck(_message.Message):

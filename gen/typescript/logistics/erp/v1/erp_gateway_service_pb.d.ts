@@ -14,6 +14,7 @@ import type { Invoice, InvoiceLine } from "../../invoice/v1/invoice_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Location, Party } from "../../type/v1/place_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
+import type { Payable } from "../../invoice/v1/payable_pb.js";
 
 /**
  * Describes the file logistics/erp/v1/erp_gateway_service.proto.
@@ -490,6 +491,343 @@ export declare type PostInvoiceResponse = Message<"logistics.erp.v1.PostInvoiceR
 export declare const PostInvoiceResponseSchema: GenMessage<PostInvoiceResponse>;
 
 /**
+ * What to give to `CancelSale`.
+ *
+ * @generated from message logistics.erp.v1.CancelSaleRequest
+ */
+export declare type CancelSaleRequest = Message<"logistics.erp.v1.CancelSaleRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The ERP's names of the order and its deliveries.
+   *
+   * @generated from field: repeated logistics.type.v1.ExternalReference order_references = 3;
+   */
+  orderReferences: ExternalReference[];
+
+  /**
+   * What is no longer wanted, by line. Empty means everything that is not shipped.
+   *
+   * @generated from field: repeated logistics.erp.v1.QuantityByLine lines = 4;
+   */
+  lines: QuantityByLine[];
+
+  /**
+   * Why, in a sentence; noted on the ERP's documents.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The key that the ERP's documents carry for this cancelling, the same for every attempt.
+   *
+   * @generated from field: string posting_key = 6;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.CancelSaleRequest.
+ * Use `create(CancelSaleRequestSchema)` to create a new message.
+ */
+export declare const CancelSaleRequestSchema: GenMessage<CancelSaleRequest>;
+
+/**
+ * What `CancelSale` answers.
+ *
+ * @generated from message logistics.erp.v1.CancelSaleResponse
+ */
+export declare type CancelSaleResponse = Message<"logistics.erp.v1.CancelSaleResponse"> & {
+  /**
+   * The ERP's documents that are cancelled or made smaller.
+   *
+   * @generated from field: repeated logistics.type.v1.ExternalReference references = 1;
+   */
+  references: ExternalReference[];
+
+  /**
+   * Whether it had been cancelled before this call.
+   *
+   * @generated from field: bool already_cancelled = 2;
+   */
+  alreadyCancelled: boolean;
+};
+
+/**
+ * Describes the message logistics.erp.v1.CancelSaleResponse.
+ * Use `create(CancelSaleResponseSchema)` to create a new message.
+ */
+export declare const CancelSaleResponseSchema: GenMessage<CancelSaleResponse>;
+
+/**
+ * What to give to `ReceiveReturn`.
+ *
+ * @generated from message logistics.erp.v1.ReceiveReturnRequest
+ */
+export declare type ReceiveReturnRequest = Message<"logistics.erp.v1.ReceiveReturnRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The ERP's names of the order and its deliveries.
+   *
+   * @generated from field: repeated logistics.type.v1.ExternalReference order_references = 3;
+   */
+  orderReferences: ExternalReference[];
+
+  /**
+   * What came back, by line; zero is left out.
+   *
+   * @generated from field: repeated logistics.erp.v1.QuantityByLine lines = 4;
+   */
+  lines: QuantityByLine[];
+
+  /**
+   * Why it came back, in a sentence.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The key that the ERP's goods receipt carries, the same for every attempt.
+   *
+   * @generated from field: string posting_key = 6;
+   */
+  postingKey: string;
+
+  /**
+   * When the goods were set down at the warehouse.
+   *
+   * @generated from field: google.protobuf.Timestamp receive_time = 7;
+   */
+  receiveTime?: Timestamp | undefined;
+
+  /**
+   * The proof at the warehouse. Unset where the goods never left the yard.
+   *
+   * @generated from field: string pod_id = 8;
+   */
+  podId: string;
+
+  /**
+   * The ERP's code of the place that receives. Unset means the place that shipped.
+   *
+   * @generated from field: string warehouse_code = 9;
+   */
+  warehouseCode: string;
+
+  /**
+   * Whether `PostDelivery` never showed these goods as shipped, because they were refused at the door or never set down: the ERP's stock still holds them, so the receipt is noted on its documents and adds nothing. False means that they left the ERP's stock, which gets them back.
+   *
+   * @generated from field: bool never_shipped = 10;
+   */
+  neverShipped: boolean;
+};
+
+/**
+ * Describes the message logistics.erp.v1.ReceiveReturnRequest.
+ * Use `create(ReceiveReturnRequestSchema)` to create a new message.
+ */
+export declare const ReceiveReturnRequestSchema: GenMessage<ReceiveReturnRequest>;
+
+/**
+ * What `ReceiveReturn` answers.
+ *
+ * @generated from message logistics.erp.v1.ReceiveReturnResponse
+ */
+export declare type ReceiveReturnResponse = Message<"logistics.erp.v1.ReceiveReturnResponse"> & {
+  /**
+   * The ERP's goods receipts that are done.
+   *
+   * @generated from field: repeated logistics.type.v1.ExternalReference references = 1;
+   */
+  references: ExternalReference[];
+
+  /**
+   * What the ERP now shows as received, line by line.
+   *
+   * @generated from field: repeated logistics.erp.v1.QuantityByLine lines = 2;
+   */
+  lines: QuantityByLine[];
+
+  /**
+   * Whether it had been received before this call.
+   *
+   * @generated from field: bool already_received = 3;
+   */
+  alreadyReceived: boolean;
+};
+
+/**
+ * Describes the message logistics.erp.v1.ReceiveReturnResponse.
+ * Use `create(ReceiveReturnResponseSchema)` to create a new message.
+ */
+export declare const ReceiveReturnResponseSchema: GenMessage<ReceiveReturnResponse>;
+
+/**
+ * What to give to `PostCreditMemo`.
+ *
+ * @generated from message logistics.erp.v1.PostCreditMemoRequest
+ */
+export declare type PostCreditMemoRequest = Message<"logistics.erp.v1.PostCreditMemoRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The ERP's names of the order and its deliveries.
+   *
+   * @generated from field: repeated logistics.type.v1.ExternalReference order_references = 3;
+   */
+  orderReferences: ExternalReference[];
+
+  /**
+   * What is taken back: positive quantities, at the prices of the invoice that it corrects.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 4;
+   */
+  lines: InvoiceLine[];
+
+  /**
+   * Why, in a sentence; printed on the document.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * The key that the ERP's document carries, the same for every attempt.
+   *
+   * @generated from field: string posting_key = 6;
+   */
+  postingKey: string;
+
+  /**
+   * The ERP's number of the invoice that is corrected, type INVOICE. Unset on a RETURN order without a sale of its own.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_invoice = 7;
+   */
+  erpInvoice?: ExternalReference | undefined;
+
+  /**
+   * Our credit memo, UUID.
+   *
+   * @generated from field: string credit_invoice_id = 8;
+   */
+  creditInvoiceId: string;
+
+  /**
+   * ISO 4217 code.
+   *
+   * @generated from field: string currency = 9;
+   */
+  currency: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostCreditMemoRequest.
+ * Use `create(PostCreditMemoRequestSchema)` to create a new message.
+ */
+export declare const PostCreditMemoRequestSchema: GenMessage<PostCreditMemoRequest>;
+
+/**
+ * What `PostCreditMemo` answers.
+ *
+ * @generated from message logistics.erp.v1.PostCreditMemoResponse
+ */
+export declare type PostCreditMemoResponse = Message<"logistics.erp.v1.PostCreditMemoResponse"> & {
+  /**
+   * The ERP's own number, type INVOICE.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_credit_memo = 1;
+   */
+  erpCreditMemo?: ExternalReference | undefined;
+
+  /**
+   * When the ERP says it was posted.
+   *
+   * @generated from field: google.protobuf.Timestamp post_time = 2;
+   */
+  postTime?: Timestamp | undefined;
+
+  /**
+   * The lines as posted, with positive quantities and amounts.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 3;
+   */
+  lines: InvoiceLine[];
+
+  /**
+   * Before tax, positive.
+   *
+   * @generated from field: logistics.type.v1.Money net = 4;
+   */
+  net?: Money | undefined;
+
+  /**
+   * Taxes, positive.
+   *
+   * @generated from field: logistics.type.v1.Money tax = 5;
+   */
+  tax?: Money | undefined;
+
+  /**
+   * What the customer is owed back, positive.
+   *
+   * @generated from field: logistics.type.v1.Money total = 6;
+   */
+  total?: Money | undefined;
+
+  /**
+   * Whether it had been posted before this call.
+   *
+   * @generated from field: bool already_posted = 7;
+   */
+  alreadyPosted: boolean;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostCreditMemoResponse.
+ * Use `create(PostCreditMemoResponseSchema)` to create a new message.
+ */
+export declare const PostCreditMemoResponseSchema: GenMessage<PostCreditMemoResponse>;
+
+/**
  * What to give to `GetDocument`.
  *
  * @generated from message logistics.erp.v1.GetDocumentRequest
@@ -701,6 +1039,183 @@ export declare type ErpDocument = Message<"logistics.erp.v1.ErpDocument"> & {
 export declare const ErpDocumentSchema: GenMessage<ErpDocument>;
 
 /**
+ * How much of one order line.
+ *
+ * @generated from message logistics.erp.v1.QuantityByLine
+ */
+export declare type QuantityByLine = Message<"logistics.erp.v1.QuantityByLine"> & {
+  /**
+   * The line. Always set.
+   *
+   * @generated from field: string line_id = 1;
+   */
+  lineId: string;
+
+  /**
+   * How much of it, in the line's unit; greater than zero. Always set.
+   *
+   * @generated from field: logistics.type.v1.Quantity quantity = 2;
+   */
+  quantity?: Quantity | undefined;
+
+  /**
+   * Why, a canonical reason such as DAMAGED. Unset where the whole call has one.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.QuantityByLine.
+ * Use `create(QuantityByLineSchema)` to create a new message.
+ */
+export declare const QuantityByLineSchema: GenMessage<QuantityByLine>;
+
+/**
+ * What a carrier is paid.
+ *
+ * @generated from message logistics.erp.v1.PostPayableRequest
+ */
+export declare type PostPayableRequest = Message<"logistics.erp.v1.PostPayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The approved invoice: of every charge the agreed amount counts where there is one, else the billed one.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 2;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * The key that the ERP's document carries, the same for every attempt; it is looked up before anything is made.
+   *
+   * @generated from field: string posting_key = 3;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableRequest.
+ * Use `create(PostPayableRequestSchema)` to create a new message.
+ */
+export declare const PostPayableRequestSchema: GenMessage<PostPayableRequest>;
+
+/**
+ * The posted supplier invoice.
+ *
+ * @generated from message logistics.erp.v1.PostPayableResponse
+ */
+export declare type PostPayableResponse = Message<"logistics.erp.v1.PostPayableResponse"> & {
+  /**
+   * The ERP's own number of it.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_document = 1;
+   */
+  erpDocument?: ExternalReference | undefined;
+
+  /**
+   * Whether it was posted before this call.
+   *
+   * @generated from field: bool already_posted = 2;
+   */
+  alreadyPosted: boolean;
+
+  /**
+   * What the ERP's document says in total, with its taxes.
+   *
+   * @generated from field: logistics.type.v1.Money total = 3;
+   */
+  total?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.erp.v1.PostPayableResponse.
+ * Use `create(PostPayableResponseSchema)` to create a new message.
+ */
+export declare const PostPayableResponseSchema: GenMessage<PostPayableResponse>;
+
+/**
+ * What to give to `GetPayable`.
+ *
+ * @generated from message logistics.erp.v1.GetPayableRequest
+ */
+export declare type GetPayableRequest = Message<"logistics.erp.v1.GetPayableRequest"> & {
+  /**
+   * The key that the document was posted under.
+   *
+   * @generated from field: string posting_key = 1;
+   */
+  postingKey: string;
+};
+
+/**
+ * Describes the message logistics.erp.v1.GetPayableRequest.
+ * Use `create(GetPayableRequestSchema)` to create a new message.
+ */
+export declare const GetPayableRequestSchema: GenMessage<GetPayableRequest>;
+
+/**
+ * What `GetPayable` answers.
+ *
+ * @generated from message logistics.erp.v1.GetPayableResponse
+ */
+export declare type GetPayableResponse = Message<"logistics.erp.v1.GetPayableResponse"> & {
+  /**
+   * The ERP's own number, type INVOICE; the ERP's record where it has no number yet.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_document = 1;
+   */
+  erpDocument?: ExternalReference | undefined;
+
+  /**
+   * The state in the ERP's own word.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Whether it stands in the books.
+   *
+   * @generated from field: bool posted = 3;
+   */
+  posted: boolean;
+
+  /**
+   * Whether nothing is left to pay.
+   *
+   * @generated from field: bool paid = 4;
+   */
+  paid: boolean;
+
+  /**
+   * What the document says in total, with its taxes.
+   *
+   * @generated from field: logistics.type.v1.Money total = 5;
+   */
+  total?: Money | undefined;
+
+  /**
+   * When the ERP says it was posted. Unset until then.
+   *
+   * @generated from field: google.protobuf.Timestamp post_time = 6;
+   */
+  postTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message logistics.erp.v1.GetPayableResponse.
+ * Use `create(GetPayableResponseSchema)` to create a new message.
+ */
+export declare const GetPayableResponseSchema: GenMessage<GetPayableResponse>;
+
+/**
  * One ERP instance behind one typed interface. Each write happens once by `request_id`, and by the outside reference that it leaves in the ERP.
  *
  * @generated from service logistics.erp.v1.ErpGatewayService
@@ -757,7 +1272,7 @@ export declare const ErpGatewayService: GenService<{
     output: typeof ConfirmDispatchResponseSchema;
   },
   /**
-   * Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Called once every delivery stop of the order is done; repeated calls answer the same documents.
+   * Completes the ERP's goods shipments of the whole order with the accepted quantities: what was refused or never delivered is not shipped. Of a TRANSFER or REPLENISHMENT order the accepted quantities are received at the other site by the same call. Called once every delivery stop of the order is done; repeated calls answer the same documents.
    *
    * @generated from rpc logistics.erp.v1.ErpGatewayService.PostDelivery
    */
@@ -785,6 +1300,56 @@ export declare const ErpGatewayService: GenService<{
     methodKind: "unary";
     input: typeof GetDocumentRequestSchema;
     output: typeof GetDocumentResponseSchema;
+  },
+  /**
+   * Cancels what the ERP still means to ship of an order, and gives the reserved stock free. Shipments already done, invoices and quantities not named stay. Looks at the documents before it changes any; what is cancelled already is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP no longer lets a named quantity go.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.CancelSale
+   */
+  cancelSale: {
+    methodKind: "unary";
+    input: typeof CancelSaleRequestSchema;
+    output: typeof CancelSaleResponseSchema;
+  },
+  /**
+   * Receives goods that came back into the ERP's stock, as a goods receipt of its own beside the shipment that once left. Looks up the posting key before it creates anything and after any answer that is lost; one that is received is answered again. Also receives the goods of a RETURN order.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.ReceiveReturn
+   */
+  receiveReturn: {
+    methodKind: "unary";
+    input: typeof ReceiveReturnRequestSchema;
+    output: typeof ReceiveReturnResponseSchema;
+  },
+  /**
+   * Posts exactly one credit memo against a posted invoice, or for a RETURN order, and answers the ERP's own number. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again, never posted again. FAILED_PRECONDITION with QUANTITY_EXCEEDED where more would be credited than the invoice still claims.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.PostCreditMemo
+   */
+  postCreditMemo: {
+    methodKind: "unary";
+    input: typeof PostCreditMemoRequestSchema;
+    output: typeof PostCreditMemoResponseSchema;
+  },
+  /**
+   * Posts what a carrier is paid as one supplier invoice with a line for each charge, in the cost center of the payable. Looks up the posting key before it creates or posts anything and after any answer that is lost; a posted one is answered again. FAILED_PRECONDITION with ERP_REFUSED where the ERP does not know carrier or cost center, or its period is closed.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.PostPayable
+   */
+  postPayable: {
+    methodKind: "unary";
+    input: typeof PostPayableRequestSchema;
+    output: typeof PostPayableResponseSchema;
+  },
+  /**
+   * Reads what became of a carrier's supplier invoice in the ERP, by the key that it was posted under. NOT_FOUND with ERP_DOCUMENT_NOT_FOUND where the ERP has none.
+   *
+   * @generated from rpc logistics.erp.v1.ErpGatewayService.GetPayable
+   */
+  getPayable: {
+    methodKind: "unary";
+    input: typeof GetPayableRequestSchema;
+    output: typeof GetPayableResponseSchema;
   },
 }>;
 

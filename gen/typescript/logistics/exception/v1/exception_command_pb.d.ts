@@ -93,6 +93,14 @@ export declare type ExceptionCommand = Message<"logistics.exception.v1.Exception
      */
     value: ReopenException;
     case: "reopen";
+  } | {
+    /**
+     * Call the next one, since it is overdue.
+     *
+     * @generated from field: logistics.exception.v1.EscalateException escalate = 107;
+     */
+    value: EscalateException;
+    case: "escalate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -235,6 +243,13 @@ export declare type ReopenException = Message<"logistics.exception.v1.ReopenExce
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * When somebody must have acted now. Unset means no deadline.
+   *
+   * @generated from field: google.protobuf.Timestamp due_time = 2;
+   */
+  dueTime?: Timestamp | undefined;
 };
 
 /**
@@ -242,4 +257,38 @@ export declare type ReopenException = Message<"logistics.exception.v1.ReopenExce
  * Use `create(ReopenExceptionSchema)` to create a new message.
  */
 export declare const ReopenExceptionSchema: GenMessage<ReopenException>;
+
+/**
+ * Call the next one, since it is overdue. Refused before its time; the same level again is nothing new.
+ *
+ * @generated from message logistics.exception.v1.EscalateException
+ */
+export declare type EscalateException = Message<"logistics.exception.v1.EscalateException"> & {
+  /**
+   * Who is called now.
+   *
+   * @generated from field: string owner = 1;
+   */
+  owner: string;
+
+  /**
+   * Counts up with each escalation, from 1.
+   *
+   * @generated from field: int32 level = 2;
+   */
+  level: number;
+
+  /**
+   * When the one after that is called. Unset means that nobody is left.
+   *
+   * @generated from field: google.protobuf.Timestamp next_time = 3;
+   */
+  nextTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message logistics.exception.v1.EscalateException.
+ * Use `create(EscalateExceptionSchema)` to create a new message.
+ */
+export declare const EscalateExceptionSchema: GenMessage<EscalateException>;
 

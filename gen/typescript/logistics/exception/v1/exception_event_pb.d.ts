@@ -354,6 +354,13 @@ export declare type ExceptionReopened = Message<"logistics.exception.v1.Exceptio
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * When somebody must have acted now. Unset means no deadline.
+   *
+   * @generated from field: google.protobuf.Timestamp due_time = 2;
+   */
+  dueTime?: Timestamp | undefined;
 };
 
 /**
@@ -374,6 +381,20 @@ export declare type ExceptionEscalated = Message<"logistics.exception.v1.Excepti
    * @generated from field: string owner = 1;
    */
   owner: string;
+
+  /**
+   * Counts up with each escalation, from 1. Zero means that it was not counted.
+   *
+   * @generated from field: int32 level = 2;
+   */
+  level: number;
+
+  /**
+   * When the next one is called. Unset means that nobody is left.
+   *
+   * @generated from field: google.protobuf.Timestamp next_time = 3;
+   */
+  nextTime?: Timestamp | undefined;
 };
 
 /**

@@ -165,6 +165,20 @@ export declare type Exception = Message<"logistics.exception.v1.Exception"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 21;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * How often it was escalated since it was opened, or reopened. Set by the orchestrator.
+   *
+   * @generated from field: int32 escalation_level = 22;
+   */
+  escalationLevel: number;
+
+  /**
+   * When the one after the last who was called is called, unless it is resolved before. Unset before the first escalation, which comes at `due_time`, and when nobody is left to call. Set by the orchestrator.
+   *
+   * @generated from field: google.protobuf.Timestamp escalate_time = 23;
+   */
+  escalateTime?: Timestamp | undefined;
 };
 
 /**

@@ -39,21 +39,21 @@ export declare type Hold = Message<"logistics.exception.v1.Hold"> & {
   gates: Gate[];
 
   /**
-   * The order it blocks. Exactly one of order and load is set.
+   * The order it blocks. Exactly one of order and load is set; on a hold of an invoice or a line its order.
    *
    * @generated from field: string order_id = 4;
    */
   orderId: string;
 
   /**
-   * The load it blocks. Exactly one of order and load is set.
+   * The load it blocks. Exactly one of order and load is set; on a hold of a stop its load.
    *
    * @generated from field: string load_id = 5;
    */
   loadId: string;
 
   /**
-   * The line it blocks. Unset means all.
+   * The line of the order that it is about. Unset means all. It stops the whole order at every gate but delivery: an order is planned, dispatched and billed as one.
    *
    * @generated from field: string line_id = 6;
    */
@@ -81,7 +81,7 @@ export declare type Hold = Message<"logistics.exception.v1.Hold"> & {
   expireTime?: Timestamp | undefined;
 
   /**
-   * Who placed it.
+   * Who placed it: the identity that the caller has proven, or what it wrote where the mesh asks for no proof. Set by the orchestrator.
    *
    * @generated from field: string placed_by = 10;
    */
@@ -135,6 +135,20 @@ export declare type Hold = Message<"logistics.exception.v1.Hold"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 17;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * The stop of the load that it is about. Unset means all. Only deliveries at that stop are blocked; dispatch of the load as a whole is.
+   *
+   * @generated from field: string stop_id = 18;
+   */
+  stopId: string;
+
+  /**
+   * The invoice of the order that it is about. Unset means whatever the order is billed by.
+   *
+   * @generated from field: string invoice_id = 19;
+   */
+  invoiceId: string;
 };
 
 /**

@@ -2,3 +2,6 @@
 export * from "./invoice_command_pb.js";
 export * from "./invoice_event_pb.js";
 export * from "./invoice_pb.js";
+export * from "./payable_command_pb.js";
+export * from "./payable_event_pb.js";
+export * from "./payable_pb.js";

@@ -111,6 +111,22 @@ export declare type InvoiceCommand = Message<"logistics.invoice.v1.InvoiceComman
      */
     value: VoidInvoice;
     case: "void";
+  } | {
+    /**
+     * Record that a posted credit memo corrects it.
+     *
+     * @generated from field: logistics.invoice.v1.CreditInvoice credit = 109;
+     */
+    value: CreditInvoice;
+    case: "credit";
+  } | {
+    /**
+     * Let somebody look at it before it is approved.
+     *
+     * @generated from field: logistics.invoice.v1.RequestInvoiceReview request_review = 160;
+     */
+    value: RequestInvoiceReview;
+    case: "requestReview";
   } | { case: undefined; value?: undefined };
 };
 
@@ -226,6 +242,13 @@ export declare type ApproveInvoice = Message<"logistics.invoice.v1.ApproveInvoic
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * Who lets it. Needed while it is IN_REVIEW; unset means that a rule does.
+   *
+   * @generated from field: string approved_by = 2;
+   */
+  approvedBy: string;
 };
 
 /**
@@ -341,4 +364,51 @@ export declare type VoidInvoice = Message<"logistics.invoice.v1.VoidInvoice"> & 
  * Use `create(VoidInvoiceSchema)` to create a new message.
  */
 export declare const VoidInvoiceSchema: GenMessage<VoidInvoice>;
+
+/**
+ * Record that a posted credit memo corrects it.
+ *
+ * @generated from message logistics.invoice.v1.CreditInvoice
+ */
+export declare type CreditInvoice = Message<"logistics.invoice.v1.CreditInvoice"> & {
+  /**
+   * The credit memo.
+   *
+   * @generated from field: string credit_invoice_id = 1;
+   */
+  creditInvoiceId: string;
+
+  /**
+   * What it takes back, by line of this invoice.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 2;
+   */
+  lines: InvoiceLine[];
+};
+
+/**
+ * Describes the message logistics.invoice.v1.CreditInvoice.
+ * Use `create(CreditInvoiceSchema)` to create a new message.
+ */
+export declare const CreditInvoiceSchema: GenMessage<CreditInvoice>;
+
+/**
+ * Let somebody look at it before it is approved.
+ *
+ * @generated from message logistics.invoice.v1.RequestInvoiceReview
+ */
+export declare type RequestInvoiceReview = Message<"logistics.invoice.v1.RequestInvoiceReview"> & {
+  /**
+   * The check that asks for it.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.invoice.v1.RequestInvoiceReview.
+ * Use `create(RequestInvoiceReviewSchema)` to create a new message.
+ */
+export declare const RequestInvoiceReviewSchema: GenMessage<RequestInvoiceReview>;
 

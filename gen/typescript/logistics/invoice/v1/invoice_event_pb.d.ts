@@ -353,6 +353,13 @@ export declare type InvoiceReviewRequested = Message<"logistics.invoice.v1.Invoi
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * The check that asks for it, as it takes its place among the checks of the invoice. Unset means none.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 2;
+   */
+  check?: GateCheck | undefined;
 };
 
 /**
@@ -373,6 +380,13 @@ export declare type InvoiceApproved = Message<"logistics.invoice.v1.InvoiceAppro
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * Who approved what a check had brought to review: that check is WAIVED by this name. Unset means that a rule did.
+   *
+   * @generated from field: string approved_by = 2;
+   */
+  approvedBy: string;
 };
 
 /**
@@ -508,6 +522,13 @@ export declare type InvoiceCredited = Message<"logistics.invoice.v1.InvoiceCredi
    * @generated from field: string credit_invoice_id = 1;
    */
   creditInvoiceId: string;
+
+  /**
+   * What it takes back, by line of this invoice.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine lines = 2;
+   */
+  lines: InvoiceLine[];
 };
 
 /**

@@ -230,6 +230,13 @@ export declare type InvoiceLine = Message<"logistics.invoice.v1.InvoiceLine"> & 
    * @generated from field: string charge_id = 11;
    */
   chargeId: string;
+
+  /**
+   * The line of the corrected invoice. Zero on any document but a credit or debit memo.
+   *
+   * @generated from field: int32 corrects_line_no = 15;
+   */
+  correctsLineNo: number;
 };
 
 /**
@@ -411,6 +418,27 @@ export declare type Invoice = Message<"logistics.invoice.v1.Invoice"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 24;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Credit memos that correct it, oldest first. Set by the orchestrator.
+   *
+   * @generated from field: repeated string credit_invoice_ids = 25;
+   */
+  creditInvoiceIds: string[];
+
+  /**
+   * The order's claim behind a credit memo. Unset on any other document.
+   *
+   * @generated from field: string claim_id = 26;
+   */
+  claimId: string;
+
+  /**
+   * What credit memos took back, by line of this invoice. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.invoice.v1.InvoiceLine credited_lines = 27;
+   */
+  creditedLines: InvoiceLine[];
 };
 
 /**

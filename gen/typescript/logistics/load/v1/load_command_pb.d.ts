@@ -5,8 +5,10 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Assignment, CarrierAnswer, Load, PlanFigures, Stop, StopTask, StopTime, TenderOffer } from "./load_pb.js";
+import type { Appointment, Assignment, CarrierAnswer, HoursCheck, Load, PlanFigures, PlanProposal, Reassignment, Stop, StopTask, StopTime, TenderOffer } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
+import type { Location } from "../../type/v1/place_pb.js";
+import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 
 /**
@@ -193,6 +195,30 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
     case: "liftHold";
   } | {
     /**
+     * Let goods of an order travel back on the load that carries them.
+     *
+     * @generated from field: logistics.load.v1.BringBack bring_back = 145;
+     */
+    value: BringBack;
+    case: "bringBack";
+  } | {
+    /**
+     * Carry a change of an order out that the load carries.
+     *
+     * @generated from field: logistics.load.v1.ChangeCargo change_cargo = 146;
+     */
+    value: ChangeCargo;
+    case: "changeCargo";
+  } | {
+    /**
+     * Record what a dock says about an appointment.
+     *
+     * @generated from field: logistics.load.v1.SetAppointment set_appointment = 150;
+     */
+    value: SetAppointment;
+    case: "setAppointment";
+  } | {
+    /**
      * Offer the load to carriers.
      *
      * @generated from field: logistics.load.v1.OfferLoad offer = 119;
@@ -255,6 +281,86 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
      */
     value: EstimateArrival;
     case: "estimateArrival";
+  } | {
+    /**
+     * Let another vehicle take over.
+     *
+     * @generated from field: logistics.load.v1.RequestReassignment request_reassignment = 131;
+     */
+    value: RequestReassignment;
+    case: "requestReassignment";
+  } | {
+    /**
+     * Record the assignment of the vehicle that takes over.
+     *
+     * @generated from field: logistics.load.v1.ReassignLoad reassign = 132;
+     */
+    value: ReassignLoad;
+    case: "reassign";
+  } | {
+    /**
+     * Record that the vehicle that was to take over does not.
+     *
+     * @generated from field: logistics.load.v1.FailReassignment fail_reassignment = 133;
+     */
+    value: FailReassignment;
+    case: "failReassignment";
+  } | {
+    /**
+     * Record that custody passed.
+     *
+     * @generated from field: logistics.load.v1.HandOverLoad hand_over = 134;
+     */
+    value: HandOverLoad;
+    case: "handOver";
+  } | {
+    /**
+     * Record how a driver's hours were judged.
+     *
+     * @generated from field: logistics.load.v1.CheckHours check_hours = 135;
+     */
+    value: CheckHours;
+    case: "checkHours";
+  } | {
+    /**
+     * Answer for a driver whose hours are not known to be enough.
+     *
+     * @generated from field: logistics.load.v1.OverrideHours override_hours = 136;
+     */
+    value: OverrideHours;
+    case: "overrideHours";
+  } | {
+    /**
+     * Propose a new plan to the vehicle on the road.
+     *
+     * @generated from field: logistics.load.v1.ProposePlan propose_plan = 137;
+     */
+    value: ProposePlan;
+    case: "proposePlan";
+  } | {
+    /**
+     * Record that the fleet system acknowledged a proposed plan.
+     *
+     * @generated from field: logistics.load.v1.AcceptPlan accept_plan = 138;
+     */
+    value: AcceptPlan;
+    case: "acceptPlan";
+  } | {
+    /**
+     * Record that a proposed plan came to nothing.
+     *
+     * @generated from field: logistics.load.v1.WithdrawPlan withdraw_plan = 139;
+     */
+    value: WithdrawPlan;
+    case: "withdrawPlan";
+  } | {
+    /**
+     * Take a fact about a stop back.
+     *
+     * @generated from field: logistics.load.v1.RetractStopFact retract_fact = 160;
+     */
+    value: RetractStopFact;
+    case: "retractFact";
   } | { case: undefined; value?: undefined };
 };
 
@@ -807,6 +913,143 @@ export declare type LiftLoadHold = Message<"logistics.load.v1.LiftLoadHold"> & {
 export declare const LiftLoadHoldSchema: GenMessage<LiftLoadHold>;
 
 /**
+ * Let goods of an order travel back on the load that carries them: a stop at the end of its way.
+ *
+ * @generated from message logistics.load.v1.BringBack
+ */
+export declare type BringBack = Message<"logistics.load.v1.BringBack"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The decision that the stop carries out.
+   *
+   * @generated from field: string disposition_id = 2;
+   */
+  dispositionId: string;
+
+  /**
+   * The new stop. UUID.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * Where the goods go. Always set.
+   *
+   * @generated from field: logistics.type.v1.Location location = 4;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What travels back.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 5;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Whether what the load was still to deliver of the order is taken out of the plan.
+   *
+   * @generated from field: bool drops_deliveries = 6;
+   */
+  dropsDeliveries: boolean;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.BringBack.
+ * Use `create(BringBackSchema)` to create a new message.
+ */
+export declare const BringBackSchema: GenMessage<BringBack>;
+
+/**
+ * Carry a change of an order out that the load carries. Stops whose work is done stay as they are.
+ *
+ * @generated from message logistics.load.v1.ChangeCargo
+ */
+export declare type ChangeCargo = Message<"logistics.load.v1.ChangeCargo"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * What is wanted of each line now; lines that are not named stay.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 2;
+   */
+  tasks: StopTask[];
+
+  /**
+   * When the goods are wanted now. Unset means as before.
+   *
+   * @generated from field: logistics.type.v1.TimeWindow window = 3;
+   */
+  window?: TimeWindow | undefined;
+
+  /**
+   * Words for the driver. Unset means as before.
+   *
+   * @generated from field: string instructions = 4;
+   */
+  instructions: string;
+
+  /**
+   * The revision of the order that brings the change.
+   *
+   * @generated from field: int32 revision = 5;
+   */
+  revision: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.ChangeCargo.
+ * Use `create(ChangeCargoSchema)` to create a new message.
+ */
+export declare const ChangeCargoSchema: GenMessage<ChangeCargo>;
+
+/**
+ * Record what a dock says about an appointment.
+ *
+ * @generated from message logistics.load.v1.SetAppointment
+ */
+export declare type SetAppointment = Message<"logistics.load.v1.SetAppointment"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 2;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.SetAppointment.
+ * Use `create(SetAppointmentSchema)` to create a new message.
+ */
+export declare const SetAppointmentSchema: GenMessage<SetAppointment>;
+
+/**
  * Record a new estimate of the arrival at a stop.
  *
  * @generated from message logistics.load.v1.EstimateArrival
@@ -1092,4 +1335,296 @@ export declare type WithdrawTenders = Message<"logistics.load.v1.WithdrawTenders
  * Use `create(WithdrawTendersSchema)` to create a new message.
  */
 export declare const WithdrawTendersSchema: GenMessage<WithdrawTenders>;
+
+/**
+ * Let another vehicle take over.
+ *
+ * @generated from message logistics.load.v1.RequestReassignment
+ */
+export declare type RequestReassignment = Message<"logistics.load.v1.RequestReassignment"> & {
+  /**
+   * What is wanted.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 1;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.RequestReassignment.
+ * Use `create(RequestReassignmentSchema)` to create a new message.
+ */
+export declare const RequestReassignmentSchema: GenMessage<RequestReassignment>;
+
+/**
+ * Record the assignment of the vehicle that takes over.
+ *
+ * @generated from message logistics.load.v1.ReassignLoad
+ */
+export declare type ReassignLoad = Message<"logistics.load.v1.ReassignLoad"> & {
+  /**
+   * The assignment as the fleet system confirmed it.
+   *
+   * @generated from field: logistics.load.v1.Assignment assignment = 1;
+   */
+  assignment?: Assignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.ReassignLoad.
+ * Use `create(ReassignLoadSchema)` to create a new message.
+ */
+export declare const ReassignLoadSchema: GenMessage<ReassignLoad>;
+
+/**
+ * Record that the vehicle that was to take over does not.
+ *
+ * @generated from message logistics.load.v1.FailReassignment
+ */
+export declare type FailReassignment = Message<"logistics.load.v1.FailReassignment"> & {
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.FailReassignment.
+ * Use `create(FailReassignmentSchema)` to create a new message.
+ */
+export declare const FailReassignmentSchema: GenMessage<FailReassignment>;
+
+/**
+ * Record that custody passed.
+ *
+ * @generated from message logistics.load.v1.HandOverLoad
+ */
+export declare type HandOverLoad = Message<"logistics.load.v1.HandOverLoad"> & {
+  /**
+   * The assignment that takes over. Zero means the one in force.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * When it passed. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means where the reassignment said.
+   *
+   * @generated from field: logistics.type.v1.Location location = 3;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What was counted, by line in `actual`. Empty means everything that is on board by the record.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 4;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 5;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 6;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.HandOverLoad.
+ * Use `create(HandOverLoadSchema)` to create a new message.
+ */
+export declare const HandOverLoadSchema: GenMessage<HandOverLoad>;
+
+/**
+ * Record how a driver's hours were judged.
+ *
+ * @generated from message logistics.load.v1.CheckHours
+ */
+export declare type CheckHours = Message<"logistics.load.v1.CheckHours"> & {
+  /**
+   * The judgement.
+   *
+   * @generated from field: logistics.load.v1.HoursCheck check = 1;
+   */
+  check?: HoursCheck | undefined;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.CheckHours.
+ * Use `create(CheckHoursSchema)` to create a new message.
+ */
+export declare const CheckHoursSchema: GenMessage<CheckHours>;
+
+/**
+ * Answer for a driver whose hours are not known to be enough.
+ *
+ * @generated from message logistics.load.v1.OverrideHours
+ */
+export declare type OverrideHours = Message<"logistics.load.v1.OverrideHours"> & {
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Who. Always set.
+   *
+   * @generated from field: string overridden_by = 2;
+   */
+  overriddenBy: string;
+
+  /**
+   * The scope by which they may. Always set.
+   *
+   * @generated from field: string scope = 3;
+   */
+  scope: string;
+
+  /**
+   * Why. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.OverrideHours.
+ * Use `create(OverrideHoursSchema)` to create a new message.
+ */
+export declare const OverrideHoursSchema: GenMessage<OverrideHours>;
+
+/**
+ * Propose a new plan to the vehicle on the road.
+ *
+ * @generated from message logistics.load.v1.ProposePlan
+ */
+export declare type ProposePlan = Message<"logistics.load.v1.ProposePlan"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: logistics.load.v1.PlanProposal proposal = 1;
+   */
+  proposal?: PlanProposal | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.ProposePlan.
+ * Use `create(ProposePlanSchema)` to create a new message.
+ */
+export declare const ProposePlanSchema: GenMessage<ProposePlan>;
+
+/**
+ * Record that the fleet system acknowledged a proposed plan.
+ *
+ * @generated from message logistics.load.v1.AcceptPlan
+ */
+export declare type AcceptPlan = Message<"logistics.load.v1.AcceptPlan"> & {
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.AcceptPlan.
+ * Use `create(AcceptPlanSchema)` to create a new message.
+ */
+export declare const AcceptPlanSchema: GenMessage<AcceptPlan>;
+
+/**
+ * Record that a proposed plan came to nothing.
+ *
+ * @generated from message logistics.load.v1.WithdrawPlan
+ */
+export declare type WithdrawPlan = Message<"logistics.load.v1.WithdrawPlan"> & {
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+
+  /**
+   * What became of it: REFUSED, EXPIRED or SUPERSEDED.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.WithdrawPlan.
+ * Use `create(WithdrawPlanSchema)` to create a new message.
+ */
+export declare const WithdrawPlanSchema: GenMessage<WithdrawPlan>;
+
+/**
+ * Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the
+ * facts that remain make of it. Refused where that would undo the end of the load.
+ *
+ * @generated from message logistics.load.v1.RetractStopFact
+ */
+export declare type RetractStopFact = Message<"logistics.load.v1.RetractStopFact"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * The events or observations that no longer count, as `StopTime.evidence_id` names them.
+   *
+   * @generated from field: repeated string evidence_ids = 2;
+   */
+  evidenceIds: string[];
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.RetractStopFact.
+ * Use `create(RetractStopFactSchema)` to create a new message.
+ */
+export declare const RetractStopFactSchema: GenMessage<RetractStopFact>;
 

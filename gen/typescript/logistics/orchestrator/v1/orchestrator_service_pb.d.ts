@@ -4,19 +4,23 @@
 
 // Where orders, loads, proofs, invoices, exceptions and holds are commanded and read.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Order, OrderState } from "../../order/v1/order_pb.js";
+import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
+import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
+import type { GateCheck, GateCheckKind, Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
-import type { CarrierAnswer, Load, LoadState, TenderOffer } from "../../load/v1/load_pb.js";
-import type { Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
+import type { Appointment, CarrierAnswer, Load, LoadState, Reassignment, StopTask, TenderOffer } from "../../load/v1/load_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
-import type { Hold } from "../../exception/v1/hold_pb.js";
+import type { Gate, Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
-import type { Excursion, ExcursionDecision, ExcursionState } from "../../exception/v1/excursion_pb.js";
+import type { Payable, PayableState } from "../../invoice/v1/payable_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
+import type { Excursion, ExcursionDecision, ExcursionState } from "../../exception/v1/excursion_pb.js";
+import type { PolicyLayer, PolicyOrigin } from "../../process/v1/policy_layer_pb.js";
+import type { ProcessPolicy } from "../../process/v1/process_pb.js";
 
 /**
  * Describes the file logistics/orchestrator/v1/orchestrator_service.proto.
@@ -171,6 +175,13 @@ export declare type CancelOrderRequest = Message<"logistics.orchestrator.v1.Canc
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * Where goods go that are on board already. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location reconsign_to = 4;
+   */
+  reconsignTo?: Location | undefined;
 };
 
 /**
@@ -198,6 +209,20 @@ export declare type CancelOrderResponse = Message<"logistics.orchestrator.v1.Can
    * @generated from field: int64 version = 2;
    */
   version: bigint;
+
+  /**
+   * What the cancelling does.
+   *
+   * @generated from field: logistics.orchestrator.v1.CancelConsequence consequence = 3;
+   */
+  consequence: CancelConsequence;
+
+  /**
+   * The same in a sentence for people.
+   *
+   * @generated from field: string consequence_text = 4;
+   */
+  consequenceText: string;
 };
 
 /**
@@ -245,6 +270,13 @@ export declare type GetOrderResponse = Message<"logistics.orchestrator.v1.GetOrd
    * @generated from field: logistics.order.v1.Order order = 1;
    */
   order?: Order | undefined;
+
+  /**
+   * Every check of its billing gate with its newest result, also where the gate is shut. Empty before billing begins, and for customers.
+   *
+   * @generated from field: repeated logistics.invoice.v1.GateCheck gate_checks = 2;
+   */
+  gateChecks: GateCheck[];
 };
 
 /**
@@ -706,6 +738,13 @@ export declare type ListExceptionsRequest = Message<"logistics.orchestrator.v1.L
    * @generated from field: string order_id = 4;
    */
   orderId: string;
+
+  /**
+   * Only those of this load. Unset means all.
+   *
+   * @generated from field: string load_id = 5;
+   */
+  loadId: string;
 };
 
 /**
@@ -945,7 +984,7 @@ export declare type ReleaseHoldRequest = Message<"logistics.orchestrator.v1.Rele
   evidence: string;
 
   /**
-   * Who releases it.
+   * Who releases it, where the mesh asks for no proof of who calls; otherwise the proven identity counts, whatever stands here.
    *
    * @generated from field: string released_by = 4;
    */
@@ -1379,6 +1418,822 @@ export declare type HistoryEntry = Message<"logistics.orchestrator.v1.HistoryEnt
  * Use `create(HistoryEntrySchema)` to create a new message.
  */
 export declare const HistoryEntrySchema: GenMessage<HistoryEntry>;
+
+/**
+ * What to give to `DecideDisposition`.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideDispositionRequest
+ */
+export declare type DecideDispositionRequest = Message<"logistics.orchestrator.v1.DecideDispositionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The decision that is to be another, one of the order's `dispositions`.
+   *
+   * @generated from field: string disposition_id = 3;
+   */
+  dispositionId: string;
+
+  /**
+   * What becomes of the goods.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 4;
+   */
+  disposition: Disposition;
+
+  /**
+   * Where they go. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location place = 5;
+   */
+  place?: Location | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideDispositionRequest.
+ * Use `create(DecideDispositionRequestSchema)` to create a new message.
+ */
+export declare const DecideDispositionRequestSchema: GenMessage<DecideDispositionRequest>;
+
+/**
+ * What `DecideDisposition` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideDispositionResponse
+ */
+export declare type DecideDispositionResponse = Message<"logistics.orchestrator.v1.DecideDispositionResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideDispositionResponse.
+ * Use `create(DecideDispositionResponseSchema)` to create a new message.
+ */
+export declare const DecideDispositionResponseSchema: GenMessage<DecideDispositionResponse>;
+
+/**
+ * What to give to `ClaimGoods`.
+ *
+ * @generated from message logistics.orchestrator.v1.ClaimGoodsRequest
+ */
+export declare type ClaimGoodsRequest = Message<"logistics.orchestrator.v1.ClaimGoodsRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * What is asked back, by line.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 3;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * What becomes of the goods. Unset means what the policy says.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 4;
+   */
+  disposition: Disposition;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ClaimGoodsRequest.
+ * Use `create(ClaimGoodsRequestSchema)` to create a new message.
+ */
+export declare const ClaimGoodsRequestSchema: GenMessage<ClaimGoodsRequest>;
+
+/**
+ * What `ClaimGoods` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ClaimGoodsResponse
+ */
+export declare type ClaimGoodsResponse = Message<"logistics.orchestrator.v1.ClaimGoodsResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 3;
+   */
+  claimId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ClaimGoodsResponse.
+ * Use `create(ClaimGoodsResponseSchema)` to create a new message.
+ */
+export declare const ClaimGoodsResponseSchema: GenMessage<ClaimGoodsResponse>;
+
+/**
+ * What to give to `ApproveCredit`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveCreditRequest
+ */
+export declare type ApproveCreditRequest = Message<"logistics.orchestrator.v1.ApproveCreditRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 3;
+   */
+  claimId: string;
+
+  /**
+   * Whether nothing shall be credited.
+   *
+   * @generated from field: bool decline = 4;
+   */
+  decline: boolean;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveCreditRequest.
+ * Use `create(ApproveCreditRequestSchema)` to create a new message.
+ */
+export declare const ApproveCreditRequestSchema: GenMessage<ApproveCreditRequest>;
+
+/**
+ * What `ApproveCredit` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveCreditResponse
+ */
+export declare type ApproveCreditResponse = Message<"logistics.orchestrator.v1.ApproveCreditResponse"> & {
+  /**
+   * The order as recorded.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveCreditResponse.
+ * Use `create(ApproveCreditResponseSchema)` to create a new message.
+ */
+export declare const ApproveCreditResponseSchema: GenMessage<ApproveCreditResponse>;
+
+/**
+ * A carrier's invoice.
+ *
+ * @generated from message logistics.orchestrator.v1.RecordCarrierInvoiceRequest
+ */
+export declare type RecordCarrierInvoiceRequest = Message<"logistics.orchestrator.v1.RecordCarrierInvoiceRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice as the carrier sent it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 2;
+   */
+  payable?: Payable | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RecordCarrierInvoiceRequest.
+ * Use `create(RecordCarrierInvoiceRequestSchema)` to create a new message.
+ */
+export declare const RecordCarrierInvoiceRequestSchema: GenMessage<RecordCarrierInvoiceRequest>;
+
+/**
+ * The recorded invoice.
+ *
+ * @generated from message logistics.orchestrator.v1.RecordCarrierInvoiceResponse
+ */
+export declare type RecordCarrierInvoiceResponse = Message<"logistics.orchestrator.v1.RecordCarrierInvoiceResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RecordCarrierInvoiceResponse.
+ * Use `create(RecordCarrierInvoiceResponseSchema)` to create a new message.
+ */
+export declare const RecordCarrierInvoiceResponseSchema: GenMessage<RecordCarrierInvoiceResponse>;
+
+/**
+ * Which payable to read.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPayableRequest
+ */
+export declare type GetPayableRequest = Message<"logistics.orchestrator.v1.GetPayableRequest"> & {
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 1;
+   */
+  payableId: string;
+
+  /**
+   * Wait until the read model shows at least this version. Zero means whatever it shows.
+   *
+   * @generated from field: int64 at_least_version = 2;
+   */
+  atLeastVersion: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPayableRequest.
+ * Use `create(GetPayableRequestSchema)` to create a new message.
+ */
+export declare const GetPayableRequestSchema: GenMessage<GetPayableRequest>;
+
+/**
+ * One payable.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPayableResponse
+ */
+export declare type GetPayableResponse = Message<"logistics.orchestrator.v1.GetPayableResponse"> & {
+  /**
+   * The payable.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPayableResponse.
+ * Use `create(GetPayableResponseSchema)` to create a new message.
+ */
+export declare const GetPayableResponseSchema: GenMessage<GetPayableResponse>;
+
+/**
+ * Which payables to list.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPayablesRequest
+ */
+export declare type ListPayablesRequest = Message<"logistics.orchestrator.v1.ListPayablesRequest"> & {
+  /**
+   * Most to return, 0 to 500. Zero means 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Where the page before ended. Unset means from the start.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Only these states. Empty means all.
+   *
+   * @generated from field: repeated logistics.invoice.v1.PayableState states = 3;
+   */
+  states: PayableState[];
+
+  /**
+   * Only those for this load. Unset means all.
+   *
+   * @generated from field: string load_id = 4;
+   */
+  loadId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPayablesRequest.
+ * Use `create(ListPayablesRequestSchema)` to create a new message.
+ */
+export declare const ListPayablesRequestSchema: GenMessage<ListPayablesRequest>;
+
+/**
+ * A page of payables.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPayablesResponse
+ */
+export declare type ListPayablesResponse = Message<"logistics.orchestrator.v1.ListPayablesResponse"> & {
+  /**
+   * The payables, newest first.
+   *
+   * @generated from field: repeated logistics.invoice.v1.Payable payables = 1;
+   */
+  payables: Payable[];
+
+  /**
+   * Hand it back for the next page. Unset means that this is the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPayablesResponse.
+ * Use `create(ListPayablesResponseSchema)` to create a new message.
+ */
+export declare const ListPayablesResponseSchema: GenMessage<ListPayablesResponse>;
+
+/**
+ * Which charge is disputed, and why.
+ *
+ * @generated from message logistics.orchestrator.v1.DisputeChargeRequest
+ */
+export declare type DisputeChargeRequest = Message<"logistics.orchestrator.v1.DisputeChargeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * Why, in a sentence that the carrier may read.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * What would be paid for it. Unset means nothing.
+   *
+   * @generated from field: logistics.type.v1.Money offered_amount = 5;
+   */
+  offeredAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DisputeChargeRequest.
+ * Use `create(DisputeChargeRequestSchema)` to create a new message.
+ */
+export declare const DisputeChargeRequestSchema: GenMessage<DisputeChargeRequest>;
+
+/**
+ * The payable with the dispute.
+ *
+ * @generated from message logistics.orchestrator.v1.DisputeChargeResponse
+ */
+export declare type DisputeChargeResponse = Message<"logistics.orchestrator.v1.DisputeChargeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DisputeChargeResponse.
+ * Use `create(DisputeChargeResponseSchema)` to create a new message.
+ */
+export declare const DisputeChargeResponseSchema: GenMessage<DisputeChargeResponse>;
+
+/**
+ * What the carrier answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerDisputeRequest
+ */
+export declare type AnswerDisputeRequest = Message<"logistics.orchestrator.v1.AnswerDisputeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * What it says.
+   *
+   * @generated from field: string answer = 4;
+   */
+  answer: string;
+
+  /**
+   * What it would take. Unset means that it stands by the billed amount.
+   *
+   * @generated from field: logistics.type.v1.Money offered_amount = 5;
+   */
+  offeredAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerDisputeRequest.
+ * Use `create(AnswerDisputeRequestSchema)` to create a new message.
+ */
+export declare const AnswerDisputeRequestSchema: GenMessage<AnswerDisputeRequest>;
+
+/**
+ * The payable with the answer.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerDisputeResponse
+ */
+export declare type AnswerDisputeResponse = Message<"logistics.orchestrator.v1.AnswerDisputeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerDisputeResponse.
+ * Use `create(AnswerDisputeResponseSchema)` to create a new message.
+ */
+export declare const AnswerDisputeResponseSchema: GenMessage<AnswerDisputeResponse>;
+
+/**
+ * What was agreed.
+ *
+ * @generated from message logistics.orchestrator.v1.SettleDisputeRequest
+ */
+export declare type SettleDisputeRequest = Message<"logistics.orchestrator.v1.SettleDisputeRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * The charge, by its place on the invoice.
+   *
+   * @generated from field: int32 charge_no = 3;
+   */
+  chargeNo: number;
+
+  /**
+   * What is paid for it; never more than billed.
+   *
+   * @generated from field: logistics.type.v1.Money agreed_amount = 4;
+   */
+  agreedAmount?: Money | undefined;
+
+  /**
+   * How it came about. Unset means nothing to add.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SettleDisputeRequest.
+ * Use `create(SettleDisputeRequestSchema)` to create a new message.
+ */
+export declare const SettleDisputeRequestSchema: GenMessage<SettleDisputeRequest>;
+
+/**
+ * The payable with the agreed charge.
+ *
+ * @generated from message logistics.orchestrator.v1.SettleDisputeResponse
+ */
+export declare type SettleDisputeResponse = Message<"logistics.orchestrator.v1.SettleDisputeResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SettleDisputeResponse.
+ * Use `create(SettleDisputeResponseSchema)` to create a new message.
+ */
+export declare const SettleDisputeResponseSchema: GenMessage<SettleDisputeResponse>;
+
+/**
+ * Which payable is approved.
+ *
+ * @generated from message logistics.orchestrator.v1.ApprovePayableRequest
+ */
+export declare type ApprovePayableRequest = Message<"logistics.orchestrator.v1.ApprovePayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * Why it is right after all, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApprovePayableRequest.
+ * Use `create(ApprovePayableRequestSchema)` to create a new message.
+ */
+export declare const ApprovePayableRequestSchema: GenMessage<ApprovePayableRequest>;
+
+/**
+ * The approved payable.
+ *
+ * @generated from message logistics.orchestrator.v1.ApprovePayableResponse
+ */
+export declare type ApprovePayableResponse = Message<"logistics.orchestrator.v1.ApprovePayableResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApprovePayableResponse.
+ * Use `create(ApprovePayableResponseSchema)` to create a new message.
+ */
+export declare const ApprovePayableResponseSchema: GenMessage<ApprovePayableResponse>;
+
+/**
+ * Which payable is refused.
+ *
+ * @generated from message logistics.orchestrator.v1.RejectPayableRequest
+ */
+export declare type RejectPayableRequest = Message<"logistics.orchestrator.v1.RejectPayableRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payable.
+   *
+   * @generated from field: string payable_id = 2;
+   */
+  payableId: string;
+
+  /**
+   * Why, in a sentence that the carrier may read.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RejectPayableRequest.
+ * Use `create(RejectPayableRequestSchema)` to create a new message.
+ */
+export declare const RejectPayableRequestSchema: GenMessage<RejectPayableRequest>;
+
+/**
+ * The refused payable.
+ *
+ * @generated from message logistics.orchestrator.v1.RejectPayableResponse
+ */
+export declare type RejectPayableResponse = Message<"logistics.orchestrator.v1.RejectPayableResponse"> & {
+  /**
+   * The payable after it.
+   *
+   * @generated from field: logistics.invoice.v1.Payable payable = 1;
+   */
+  payable?: Payable | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RejectPayableResponse.
+ * Use `create(RejectPayableResponseSchema)` to create a new message.
+ */
+export declare const RejectPayableResponseSchema: GenMessage<RejectPayableResponse>;
+
+/**
+ * What a dock says.
+ *
+ * @generated from message logistics.orchestrator.v1.SetAppointmentRequest
+ */
+export declare type SetAppointmentRequest = Message<"logistics.orchestrator.v1.SetAppointmentRequest"> & {
+  /**
+   * UUID of the caller's choice; the same id gives the first answer again.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The appointment as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Appointment appointment = 4;
+   */
+  appointment?: Appointment | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SetAppointmentRequest.
+ * Use `create(SetAppointmentRequestSchema)` to create a new message.
+ */
+export declare const SetAppointmentRequestSchema: GenMessage<SetAppointmentRequest>;
+
+/**
+ * The load with the appointment.
+ *
+ * @generated from message logistics.orchestrator.v1.SetAppointmentResponse
+ */
+export declare type SetAppointmentResponse = Message<"logistics.orchestrator.v1.SetAppointmentResponse"> & {
+  /**
+   * The load after it.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of its history; hand it to a read that must show this change.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.SetAppointmentResponse.
+ * Use `create(SetAppointmentResponseSchema)` to create a new message.
+ */
+export declare const SetAppointmentResponseSchema: GenMessage<SetAppointmentResponse>;
 
 /**
  * What to give to `GetExcursion`.
@@ -1896,6 +2751,1481 @@ export declare type DecideTenderResponse = Message<"logistics.orchestrator.v1.De
 export declare const DecideTenderResponseSchema: GenMessage<DecideTenderResponse>;
 
 /**
+ * What to give to `InterruptLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadRequest
+ */
+export declare type InterruptLoadRequest = Message<"logistics.orchestrator.v1.InterruptLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Whether it was an accident; otherwise it is a breakdown.
+   *
+   * @generated from field: bool accident = 3;
+   */
+  accident: boolean;
+
+  /**
+   * What happened, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadRequest.
+ * Use `create(InterruptLoadRequestSchema)` to create a new message.
+ */
+export declare const InterruptLoadRequestSchema: GenMessage<InterruptLoadRequest>;
+
+/**
+ * What `InterruptLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadResponse
+ */
+export declare type InterruptLoadResponse = Message<"logistics.orchestrator.v1.InterruptLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadResponse.
+ * Use `create(InterruptLoadResponseSchema)` to create a new message.
+ */
+export declare const InterruptLoadResponseSchema: GenMessage<InterruptLoadResponse>;
+
+/**
+ * What to give to `ResumeLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadRequest
+ */
+export declare type ResumeLoadRequest = Message<"logistics.orchestrator.v1.ResumeLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Why it can go on, in a sentence. Unset means not told.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadRequest.
+ * Use `create(ResumeLoadRequestSchema)` to create a new message.
+ */
+export declare const ResumeLoadRequestSchema: GenMessage<ResumeLoadRequest>;
+
+/**
+ * What `ResumeLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadResponse
+ */
+export declare type ResumeLoadResponse = Message<"logistics.orchestrator.v1.ResumeLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadResponse.
+ * Use `create(ResumeLoadResponseSchema)` to create a new message.
+ */
+export declare const ResumeLoadResponseSchema: GenMessage<ResumeLoadResponse>;
+
+/**
+ * What to give to `ReassignLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadRequest
+ */
+export declare type ReassignLoadRequest = Message<"logistics.orchestrator.v1.ReassignLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * What is wanted. `expected_epoch` names the assignment that the caller knows.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 3;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadRequest.
+ * Use `create(ReassignLoadRequestSchema)` to create a new message.
+ */
+export declare const ReassignLoadRequestSchema: GenMessage<ReassignLoadRequest>;
+
+/**
+ * What `ReassignLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadResponse
+ */
+export declare type ReassignLoadResponse = Message<"logistics.orchestrator.v1.ReassignLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadResponse.
+ * Use `create(ReassignLoadResponseSchema)` to create a new message.
+ */
+export declare const ReassignLoadResponseSchema: GenMessage<ReassignLoadResponse>;
+
+/**
+ * What to give to `HandOverLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadRequest
+ */
+export declare type HandOverLoadRequest = Message<"logistics.orchestrator.v1.HandOverLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment that takes over, as the caller knows it. Zero means the one in force.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * When goods passed. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means where the reassignment said.
+   *
+   * @generated from field: logistics.type.v1.Location location = 5;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What was counted, by line in `actual`. Empty means everything that is on board by the record.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 6;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 7;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 8;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadRequest.
+ * Use `create(HandOverLoadRequestSchema)` to create a new message.
+ */
+export declare const HandOverLoadRequestSchema: GenMessage<HandOverLoadRequest>;
+
+/**
+ * What `HandOverLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadResponse
+ */
+export declare type HandOverLoadResponse = Message<"logistics.orchestrator.v1.HandOverLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadResponse.
+ * Use `create(HandOverLoadResponseSchema)` to create a new message.
+ */
+export declare const HandOverLoadResponseSchema: GenMessage<HandOverLoadResponse>;
+
+/**
+ * What to give to `OverrideDriverHours`.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursRequest
+ */
+export declare type OverrideDriverHoursRequest = Message<"logistics.orchestrator.v1.OverrideDriverHoursRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * Why it is right all the same, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before.
+   *
+   * @generated from field: string overridden_by = 5;
+   */
+  overriddenBy: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursRequest.
+ * Use `create(OverrideDriverHoursRequestSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursRequestSchema: GenMessage<OverrideDriverHoursRequest>;
+
+/**
+ * What `OverrideDriverHours` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursResponse
+ */
+export declare type OverrideDriverHoursResponse = Message<"logistics.orchestrator.v1.OverrideDriverHoursResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursResponse.
+ * Use `create(OverrideDriverHoursResponseSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursResponseSchema: GenMessage<OverrideDriverHoursResponse>;
+
+/**
+ * What to give to `ReplanLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadRequest
+ */
+export declare type ReplanLoadRequest = Message<"logistics.orchestrator.v1.ReplanLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The plan that the caller knows.
+   *
+   * @generated from field: int32 expected_plan_version = 3;
+   */
+  expectedPlanVersion: number;
+
+  /**
+   * Where the vehicle is. Unset means at its last locked stop.
+   *
+   * @generated from field: logistics.type.v1.GeoPoint position = 4;
+   */
+  position?: GeoPoint | undefined;
+
+  /**
+   * From when on it can drive on. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Orders whose goods are not on board and that are to leave the load.
+   *
+   * @generated from field: repeated string dropped_order_ids = 6;
+   */
+  droppedOrderIds: string[];
+
+  /**
+   * Why, for people, for example `road closed`. Unset means not told.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadRequest.
+ * Use `create(ReplanLoadRequestSchema)` to create a new message.
+ */
+export declare const ReplanLoadRequestSchema: GenMessage<ReplanLoadRequest>;
+
+/**
+ * What `ReplanLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadResponse
+ */
+export declare type ReplanLoadResponse = Message<"logistics.orchestrator.v1.ReplanLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadResponse.
+ * Use `create(ReplanLoadResponseSchema)` to create a new message.
+ */
+export declare const ReplanLoadResponseSchema: GenMessage<ReplanLoadResponse>;
+
+/**
+ * What to give to `AnswerPlan`.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanRequest
+ */
+export declare type AnswerPlanRequest = Message<"logistics.orchestrator.v1.AnswerPlanRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 3;
+   */
+  planVersion: number;
+
+  /**
+   * Whether it is taken.
+   *
+   * @generated from field: bool accepted = 4;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not. Unset where it is.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanRequest.
+ * Use `create(AnswerPlanRequestSchema)` to create a new message.
+ */
+export declare const AnswerPlanRequestSchema: GenMessage<AnswerPlanRequest>;
+
+/**
+ * What `AnswerPlan` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanResponse
+ */
+export declare type AnswerPlanResponse = Message<"logistics.orchestrator.v1.AnswerPlanResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanResponse.
+ * Use `create(AnswerPlanResponseSchema)` to create a new message.
+ */
+export declare const AnswerPlanResponseSchema: GenMessage<AnswerPlanResponse>;
+
+/**
+ * What to give to `ListPolicies`.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesRequest
+ */
+export declare type ListPoliciesRequest = Message<"logistics.orchestrator.v1.ListPoliciesRequest"> & {
+  /**
+   * A layer of which every version is wanted. Unset means the versions in force of all layers.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesRequest.
+ * Use `create(ListPoliciesRequestSchema)` to create a new message.
+ */
+export declare const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest>;
+
+/**
+ * What `ListPolicies` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesResponse
+ */
+export declare type ListPoliciesResponse = Message<"logistics.orchestrator.v1.ListPoliciesResponse"> & {
+  /**
+   * The layers, the lowest first; of one layer the newest version first.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyLayer policies = 1;
+   */
+  policies: PolicyLayer[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesResponse.
+ * Use `create(ListPoliciesResponseSchema)` to create a new message.
+ */
+export declare const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse>;
+
+/**
+ * What to give to `GetPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyRequest
+ */
+export declare type GetPolicyRequest = Message<"logistics.orchestrator.v1.GetPolicyRequest"> & {
+  /**
+   * Name of the layer.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The version. Zero means the one in force.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyRequest.
+ * Use `create(GetPolicyRequestSchema)` to create a new message.
+ */
+export declare const GetPolicyRequestSchema: GenMessage<GetPolicyRequest>;
+
+/**
+ * What `GetPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyResponse
+ */
+export declare type GetPolicyResponse = Message<"logistics.orchestrator.v1.GetPolicyResponse"> & {
+  /**
+   * The layer.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyResponse.
+ * Use `create(GetPolicyResponseSchema)` to create a new message.
+ */
+export declare const GetPolicyResponseSchema: GenMessage<GetPolicyResponse>;
+
+/**
+ * What to give to `GetEffectivePolicy`. With an order_id nothing else counts.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyRequest
+ */
+export declare type GetEffectivePolicyRequest = Message<"logistics.orchestrator.v1.GetEffectivePolicyRequest"> & {
+  /**
+   * An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * A region. Unset means none.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * An ERP instance; needed for the two below. Unset means none.
+   *
+   * @generated from field: string erp_instance = 3;
+   */
+  erpInstance: string;
+
+  /**
+   * A customer's code in that ERP. Unset means none.
+   *
+   * @generated from field: string customer_code = 4;
+   */
+  customerCode: string;
+
+  /**
+   * A cost centre in that ERP. Unset means none.
+   *
+   * @generated from field: string cost_center = 5;
+   */
+  costCenter: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyRequest.
+ * Use `create(GetEffectivePolicyRequestSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyRequestSchema: GenMessage<GetEffectivePolicyRequest>;
+
+/**
+ * What `GetEffectivePolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyResponse
+ */
+export declare type GetEffectivePolicyResponse = Message<"logistics.orchestrator.v1.GetEffectivePolicyResponse"> & {
+  /**
+   * What all layers together demand.
+   *
+   * @generated from field: logistics.process.v1.ProcessPolicy policy = 1;
+   */
+  policy?: ProcessPolicy | undefined;
+
+  /**
+   * What events and orders call it, for example `default@1+us@3+alpine@2`.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Which layer each value comes from, by path. A field that no layer sets is not here: its default holds.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyOrigin origins = 3;
+   */
+  origins: PolicyOrigin[];
+
+  /**
+   * What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order.
+   *
+   * @generated from field: string recorded_label = 4;
+   */
+  recordedLabel: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyResponse.
+ * Use `create(GetEffectivePolicyResponseSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyResponseSchema: GenMessage<GetEffectivePolicyResponse>;
+
+/**
+ * What to give to `ApplyPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyRequest
+ */
+export declare type ApplyPolicyRequest = Message<"logistics.orchestrator.v1.ApplyPolicyRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The policy file: YAML, at most 64 KiB.
+   *
+   * @generated from field: string document = 2;
+   */
+  document: string;
+
+  /**
+   * Why, for whoever reads the history later.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is.
+   *
+   * @generated from field: optional int32 expected_version = 4;
+   */
+  expectedVersion?: number | undefined;
+
+  /**
+   * Whether only to check it against all that is in force, and change nothing.
+   *
+   * @generated from field: bool check_only = 5;
+   */
+  checkOnly: boolean;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyRequest.
+ * Use `create(ApplyPolicyRequestSchema)` to create a new message.
+ */
+export declare const ApplyPolicyRequestSchema: GenMessage<ApplyPolicyRequest>;
+
+/**
+ * What `ApplyPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyResponse
+ */
+export declare type ApplyPolicyResponse = Message<"logistics.orchestrator.v1.ApplyPolicyResponse"> & {
+  /**
+   * The version in force now; with `check_only` what it would be.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+
+  /**
+   * Whether this call made it. False where the same content is in force already, and with `check_only`.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+
+  /**
+   * The effective policies that were explored, by their labels.
+   *
+   * @generated from field: repeated string explored = 3;
+   */
+  explored: string[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyResponse.
+ * Use `create(ApplyPolicyResponseSchema)` to create a new message.
+ */
+export declare const ApplyPolicyResponseSchema: GenMessage<ApplyPolicyResponse>;
+
+/**
+ * What to give to `AcknowledgeException`.
+ *
+ * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionRequest
+ */
+export declare type AcknowledgeExceptionRequest = Message<"logistics.orchestrator.v1.AcknowledgeExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Who sees to it. Unset means the caller.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AcknowledgeExceptionRequest.
+ * Use `create(AcknowledgeExceptionRequestSchema)` to create a new message.
+ */
+export declare const AcknowledgeExceptionRequestSchema: GenMessage<AcknowledgeExceptionRequest>;
+
+/**
+ * What `AcknowledgeException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionResponse
+ */
+export declare type AcknowledgeExceptionResponse = Message<"logistics.orchestrator.v1.AcknowledgeExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AcknowledgeExceptionResponse.
+ * Use `create(AcknowledgeExceptionResponseSchema)` to create a new message.
+ */
+export declare const AcknowledgeExceptionResponseSchema: GenMessage<AcknowledgeExceptionResponse>;
+
+/**
+ * What to give to `BeginExceptionWork`.
+ *
+ * @generated from message logistics.orchestrator.v1.BeginExceptionWorkRequest
+ */
+export declare type BeginExceptionWorkRequest = Message<"logistics.orchestrator.v1.BeginExceptionWorkRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Who sees to it. Unset means the caller.
+   *
+   * @generated from field: string owner = 3;
+   */
+  owner: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BeginExceptionWorkRequest.
+ * Use `create(BeginExceptionWorkRequestSchema)` to create a new message.
+ */
+export declare const BeginExceptionWorkRequestSchema: GenMessage<BeginExceptionWorkRequest>;
+
+/**
+ * What `BeginExceptionWork` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.BeginExceptionWorkResponse
+ */
+export declare type BeginExceptionWorkResponse = Message<"logistics.orchestrator.v1.BeginExceptionWorkResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BeginExceptionWorkResponse.
+ * Use `create(BeginExceptionWorkResponseSchema)` to create a new message.
+ */
+export declare const BeginExceptionWorkResponseSchema: GenMessage<BeginExceptionWorkResponse>;
+
+/**
+ * What to give to `CloseException`.
+ *
+ * @generated from message logistics.orchestrator.v1.CloseExceptionRequest
+ */
+export declare type CloseExceptionRequest = Message<"logistics.orchestrator.v1.CloseExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.CloseExceptionRequest.
+ * Use `create(CloseExceptionRequestSchema)` to create a new message.
+ */
+export declare const CloseExceptionRequestSchema: GenMessage<CloseExceptionRequest>;
+
+/**
+ * What `CloseException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.CloseExceptionResponse
+ */
+export declare type CloseExceptionResponse = Message<"logistics.orchestrator.v1.CloseExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.CloseExceptionResponse.
+ * Use `create(CloseExceptionResponseSchema)` to create a new message.
+ */
+export declare const CloseExceptionResponseSchema: GenMessage<CloseExceptionResponse>;
+
+/**
+ * What to give to `VoidException`.
+ *
+ * @generated from message logistics.orchestrator.v1.VoidExceptionRequest
+ */
+export declare type VoidExceptionRequest = Message<"logistics.orchestrator.v1.VoidExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.VoidExceptionRequest.
+ * Use `create(VoidExceptionRequestSchema)` to create a new message.
+ */
+export declare const VoidExceptionRequestSchema: GenMessage<VoidExceptionRequest>;
+
+/**
+ * What `VoidException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.VoidExceptionResponse
+ */
+export declare type VoidExceptionResponse = Message<"logistics.orchestrator.v1.VoidExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.VoidExceptionResponse.
+ * Use `create(VoidExceptionResponseSchema)` to create a new message.
+ */
+export declare const VoidExceptionResponseSchema: GenMessage<VoidExceptionResponse>;
+
+/**
+ * What to give to `ReopenException`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReopenExceptionRequest
+ */
+export declare type ReopenExceptionRequest = Message<"logistics.orchestrator.v1.ReopenExceptionRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The exception.
+   *
+   * @generated from field: string exception_id = 2;
+   */
+  exceptionId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReopenExceptionRequest.
+ * Use `create(ReopenExceptionRequestSchema)` to create a new message.
+ */
+export declare const ReopenExceptionRequestSchema: GenMessage<ReopenExceptionRequest>;
+
+/**
+ * What `ReopenException` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReopenExceptionResponse
+ */
+export declare type ReopenExceptionResponse = Message<"logistics.orchestrator.v1.ReopenExceptionResponse"> & {
+  /**
+   * The exception as recorded.
+   *
+   * @generated from field: logistics.exception.v1.Exception exception = 1;
+   */
+  exception?: Exception | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReopenExceptionResponse.
+ * Use `create(ReopenExceptionResponseSchema)` to create a new message.
+ */
+export declare const ReopenExceptionResponseSchema: GenMessage<ReopenExceptionResponse>;
+
+/**
+ * What to give to `BlockedBy`. Exactly one of order, load and invoice is set.
+ *
+ * @generated from message logistics.orchestrator.v1.BlockedByRequest
+ */
+export declare type BlockedByRequest = Message<"logistics.orchestrator.v1.BlockedByRequest"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop of the load. Unset means the load as a whole.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The line of the order. Unset means the order as a whole.
+   *
+   * @generated from field: string line_id = 4;
+   */
+  lineId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 5;
+   */
+  invoiceId: string;
+
+  /**
+   * The gate. Always set.
+   *
+   * @generated from field: logistics.exception.v1.Gate gate = 6;
+   */
+  gate: Gate;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BlockedByRequest.
+ * Use `create(BlockedByRequestSchema)` to create a new message.
+ */
+export declare const BlockedByRequestSchema: GenMessage<BlockedByRequest>;
+
+/**
+ * What `BlockedBy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.BlockedByResponse
+ */
+export declare type BlockedByResponse = Message<"logistics.orchestrator.v1.BlockedByResponse"> & {
+  /**
+   * Whether anything blocks the gate.
+   *
+   * @generated from field: bool blocked = 1;
+   */
+  blocked: boolean;
+
+  /**
+   * What blocks it, oldest first.
+   *
+   * @generated from field: repeated logistics.orchestrator.v1.Blocker blockers = 2;
+   */
+  blockers: Blocker[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.BlockedByResponse.
+ * Use `create(BlockedByResponseSchema)` to create a new message.
+ */
+export declare const BlockedByResponseSchema: GenMessage<BlockedByResponse>;
+
+/**
+ * One hold that blocks a gate.
+ *
+ * @generated from message logistics.orchestrator.v1.Blocker
+ */
+export declare type Blocker = Message<"logistics.orchestrator.v1.Blocker"> & {
+  /**
+   * The hold, with its reason.
+   *
+   * @generated from field: logistics.exception.v1.Hold hold = 1;
+   */
+  hold?: Hold | undefined;
+
+  /**
+   * Where it stands as seen from the subject: `order`, `line`, `load`, `stop` or `invoice`, with the id after a slash.
+   *
+   * @generated from field: string stands_on = 2;
+   */
+  standsOn: string;
+
+  /**
+   * The scope that whoever releases it must hold.
+   *
+   * @generated from field: string release_scope = 3;
+   */
+  releaseScope: string;
+
+  /**
+   * Who may not release it, since four eyes are needed. Unset means nobody.
+   *
+   * @generated from field: string not_by = 4;
+   */
+  notBy: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.Blocker.
+ * Use `create(BlockerSchema)` to create a new message.
+ */
+export declare const BlockerSchema: GenMessage<Blocker>;
+
+/**
+ * What to give to `WaiveGateCheck`.
+ *
+ * @generated from message logistics.orchestrator.v1.WaiveGateCheckRequest
+ */
+export declare type WaiveGateCheckRequest = Message<"logistics.orchestrator.v1.WaiveGateCheckRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * The check. Always set.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheckKind check = 3;
+   */
+  check: GateCheckKind;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.WaiveGateCheckRequest.
+ * Use `create(WaiveGateCheckRequestSchema)` to create a new message.
+ */
+export declare const WaiveGateCheckRequestSchema: GenMessage<WaiveGateCheckRequest>;
+
+/**
+ * What `WaiveGateCheck` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.WaiveGateCheckResponse
+ */
+export declare type WaiveGateCheckResponse = Message<"logistics.orchestrator.v1.WaiveGateCheckResponse"> & {
+  /**
+   * The check as it was recorded.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.WaiveGateCheckResponse.
+ * Use `create(WaiveGateCheckResponseSchema)` to create a new message.
+ */
+export declare const WaiveGateCheckResponseSchema: GenMessage<WaiveGateCheckResponse>;
+
+/**
+ * What to give to `ApproveInvoice`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveInvoiceRequest
+ */
+export declare type ApproveInvoiceRequest = Message<"logistics.orchestrator.v1.ApproveInvoiceRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 2;
+   */
+  invoiceId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveInvoiceRequest.
+ * Use `create(ApproveInvoiceRequestSchema)` to create a new message.
+ */
+export declare const ApproveInvoiceRequestSchema: GenMessage<ApproveInvoiceRequest>;
+
+/**
+ * What `ApproveInvoice` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApproveInvoiceResponse
+ */
+export declare type ApproveInvoiceResponse = Message<"logistics.orchestrator.v1.ApproveInvoiceResponse"> & {
+  /**
+   * The invoice as recorded.
+   *
+   * @generated from field: logistics.invoice.v1.Invoice invoice = 1;
+   */
+  invoice?: Invoice | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApproveInvoiceResponse.
+ * Use `create(ApproveInvoiceResponseSchema)` to create a new message.
+ */
+export declare const ApproveInvoiceResponseSchema: GenMessage<ApproveInvoiceResponse>;
+
+/**
+ * What to give to `ReviseInvoice`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReviseInvoiceRequest
+ */
+export declare type ReviseInvoiceRequest = Message<"logistics.orchestrator.v1.ReviseInvoiceRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The invoice.
+   *
+   * @generated from field: string invoice_id = 2;
+   */
+  invoiceId: string;
+
+  /**
+   * The lines whose price changes; the others stay.
+   *
+   * @generated from field: repeated logistics.orchestrator.v1.RevisedLine lines = 3;
+   */
+  lines: RevisedLine[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReviseInvoiceRequest.
+ * Use `create(ReviseInvoiceRequestSchema)` to create a new message.
+ */
+export declare const ReviseInvoiceRequestSchema: GenMessage<ReviseInvoiceRequest>;
+
+/**
+ * A new price of one invoice line.
+ *
+ * @generated from message logistics.orchestrator.v1.RevisedLine
+ */
+export declare type RevisedLine = Message<"logistics.orchestrator.v1.RevisedLine"> & {
+  /**
+   * Position of the line.
+   *
+   * @generated from field: int32 line_no = 1;
+   */
+  lineNo: number;
+
+  /**
+   * Price of one unit before tax.
+   *
+   * @generated from field: logistics.type.v1.Money unit_price = 2;
+   */
+  unitPrice?: Money | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RevisedLine.
+ * Use `create(RevisedLineSchema)` to create a new message.
+ */
+export declare const RevisedLineSchema: GenMessage<RevisedLine>;
+
+/**
+ * What `ReviseInvoice` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReviseInvoiceResponse
+ */
+export declare type ReviseInvoiceResponse = Message<"logistics.orchestrator.v1.ReviseInvoiceResponse"> & {
+  /**
+   * The invoice as recorded.
+   *
+   * @generated from field: logistics.invoice.v1.Invoice invoice = 1;
+   */
+  invoice?: Invoice | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReviseInvoiceResponse.
+ * Use `create(ReviseInvoiceResponseSchema)` to create a new message.
+ */
+export declare const ReviseInvoiceResponseSchema: GenMessage<ReviseInvoiceResponse>;
+
+/**
+ * What cancelling an order does, by its phase (domain reference 3.1).
+ *
+ * @generated from enum logistics.orchestrator.v1.CancelConsequence
+ */
+export enum CancelConsequence {
+  /**
+   * Not told.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It is cancelled; the ERP is told, and loads lose its stops.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_CANCELLED = 1;
+   */
+  CANCELLED = 1,
+
+  /**
+   * The road is asked to turn round empty; it is cancelled once that is acknowledged, with a charge where the policy has one.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_ROAD_ASKED = 2;
+   */
+  ROAD_ASKED = 2,
+
+  /**
+   * Goods are on board: they travel back, and the order is closed without an invoice.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_RETURN = 3;
+   */
+  RETURN = 3,
+
+  /**
+   * What is not delivered yet will not be; what was delivered is billed.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_REMAINDER_CANCELLED = 4;
+   */
+  REMAINDER_CANCELLED = 4,
+
+  /**
+   * It is invoiced: a credit memo is proposed and waits for approval.
+   *
+   * @generated from enum value: CANCEL_CONSEQUENCE_CREDIT_PROPOSED = 5;
+   */
+  CREDIT_PROPOSED = 5,
+}
+
+/**
+ * Describes the enum logistics.orchestrator.v1.CancelConsequence.
+ */
+export declare const CancelConsequenceSchema: GenEnum<CancelConsequence>;
+
+/**
  * The one writer of business state. Nothing moves except along the transitions that the contract declares.
  *
  * @generated from service logistics.orchestrator.v1.OrchestratorService
@@ -1912,7 +4242,7 @@ export declare const OrchestratorService: GenService<{
     output: typeof SubmitOrderResponseSchema;
   },
   /**
-   * Records that the ERP changed an order. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE once it is planned.
+   * Records that the ERP changed an order. Before planning it is validated anew; once planned it leaves its loads and is planned anew; on the road only smaller quantities, another delivery window and other instructions are passed on. FAILED_PRECONDITION with AMEND_NOT_POSSIBLE, and an AMENDMENT_REFUSED exception that keeps what was wanted, where it comes too late.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AmendOrder
    */
@@ -2112,6 +4442,126 @@ export declare const OrchestratorService: GenService<{
     output: typeof GetHistoryResponseSchema;
   },
   /**
+   * Decides what becomes of goods that nobody kept, in place of the policy. FAILED_PRECONDITION with DISPOSITION_UNDER_WAY once they travel.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DecideDisposition
+   */
+  decideDisposition: {
+    methodKind: "unary";
+    input: typeof DecideDispositionRequestSchema;
+    output: typeof DecideDispositionResponseSchema;
+  },
+  /**
+   * Asks accepted goods back after the billing gate had opened: an invoice that is not posted is laid down anew, a posted one credited once that is approved. FAILED_PRECONDITION with QUANTITY_EXCEEDED beyond what was accepted and is not asked back yet.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ClaimGoods
+   */
+  claimGoods: {
+    methodKind: "unary";
+    input: typeof ClaimGoodsRequestSchema;
+    output: typeof ClaimGoodsResponseSchema;
+  },
+  /**
+   * Approves or declines the credit memo that a claim proposes. NOT_FOUND with CLAIM_NOT_FOUND where the order has no such claim.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApproveCredit
+   */
+  approveCredit: {
+    methodKind: "unary";
+    input: typeof ApproveCreditRequestSchema;
+    output: typeof ApproveCreditResponseSchema;
+  },
+  /**
+   * Record a carrier's invoice and audit it. The same invoice again changes nothing; the same number with other content is refused and opens an exception.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RecordCarrierInvoice
+   */
+  recordCarrierInvoice: {
+    methodKind: "unary";
+    input: typeof RecordCarrierInvoiceRequestSchema;
+    output: typeof RecordCarrierInvoiceResponseSchema;
+  },
+  /**
+   * Read one carrier's invoice with its audit and disputes.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetPayable
+   */
+  getPayable: {
+    methodKind: "unary";
+    input: typeof GetPayableRequestSchema;
+    output: typeof GetPayableResponseSchema;
+  },
+  /**
+   * List carriers' invoices, newest first.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListPayables
+   */
+  listPayables: {
+    methodKind: "unary";
+    input: typeof ListPayablesRequestSchema;
+    output: typeof ListPayablesResponseSchema;
+  },
+  /**
+   * Dispute a charge of a carrier's invoice before it is posted.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DisputeCharge
+   */
+  disputeCharge: {
+    methodKind: "unary";
+    input: typeof DisputeChargeRequestSchema;
+    output: typeof DisputeChargeResponseSchema;
+  },
+  /**
+   * Record what the carrier answers to a dispute.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AnswerDispute
+   */
+  answerDispute: {
+    methodKind: "unary";
+    input: typeof AnswerDisputeRequestSchema;
+    output: typeof AnswerDisputeResponseSchema;
+  },
+  /**
+   * Record what was agreed about a disputed charge; once all are settled the invoice is approved.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.SettleDispute
+   */
+  settleDispute: {
+    methodKind: "unary";
+    input: typeof SettleDisputeRequestSchema;
+    output: typeof SettleDisputeResponseSchema;
+  },
+  /**
+   * Let a carrier's invoice be posted although the audit found a variance.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApprovePayable
+   */
+  approvePayable: {
+    methodKind: "unary";
+    input: typeof ApprovePayableRequestSchema;
+    output: typeof ApprovePayableResponseSchema;
+  },
+  /**
+   * Refuse to pay a carrier's invoice.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RejectPayable
+   */
+  rejectPayable: {
+    methodKind: "unary";
+    input: typeof RejectPayableRequestSchema;
+    output: typeof RejectPayableResponseSchema;
+  },
+  /**
+   * Record what a dock says about an appointment at a stop.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.SetAppointment
+   */
+  setAppointment: {
+    methodKind: "unary";
+    input: typeof SetAppointmentRequestSchema;
+    output: typeof SetAppointmentResponseSchema;
+  },
+  /**
    * Reads one excursion with its figures and curve.
    *
    * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetExcursion
@@ -2160,6 +4610,206 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideTenderRequestSchema;
     output: typeof DecideTenderResponseSchema;
+  },
+  /**
+   * Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.InterruptLoad
+   */
+  interruptLoad: {
+    methodKind: "unary";
+    input: typeof InterruptLoadRequestSchema;
+    output: typeof InterruptLoadResponseSchema;
+  },
+  /**
+   * Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ResumeLoad
+   */
+  resumeLoad: {
+    methodKind: "unary";
+    input: typeof ResumeLoadRequestSchema;
+    output: typeof ResumeLoadResponseSchema;
+  },
+  /**
+   * Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReassignLoad
+   */
+  reassignLoad: {
+    methodKind: "unary";
+    input: typeof ReassignLoadRequestSchema;
+    output: typeof ReassignLoadResponseSchema;
+  },
+  /**
+   * Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.HandOverLoad
+   */
+  handOverLoad: {
+    methodKind: "unary";
+    input: typeof HandOverLoadRequestSchema;
+    output: typeof HandOverLoadResponseSchema;
+  },
+  /**
+   * Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.OverrideDriverHours
+   */
+  overrideDriverHours: {
+    methodKind: "unary";
+    input: typeof OverrideDriverHoursRequestSchema;
+    output: typeof OverrideDriverHoursResponseSchema;
+  },
+  /**
+   * Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReplanLoad
+   */
+  replanLoad: {
+    methodKind: "unary";
+    input: typeof ReplanLoadRequestSchema;
+    output: typeof ReplanLoadResponseSchema;
+  },
+  /**
+   * Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AnswerPlan
+   */
+  answerPlan: {
+    methodKind: "unary";
+    input: typeof AnswerPlanRequestSchema;
+    output: typeof AnswerPlanResponseSchema;
+  },
+  /**
+   * Lists the layers of policy that are in force, or every version of one.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListPolicies
+   */
+  listPolicies: {
+    methodKind: "unary";
+    input: typeof ListPoliciesRequestSchema;
+    output: typeof ListPoliciesResponseSchema;
+  },
+  /**
+   * Reads one version of a layer of policy.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetPolicy
+   */
+  getPolicy: {
+    methodKind: "unary";
+    input: typeof GetPolicyRequestSchema;
+    output: typeof GetPolicyResponseSchema;
+  },
+  /**
+   * Reads what all layers together demand of an order, a customer or a region, and which layer says what.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetEffectivePolicy
+   */
+  getEffectivePolicy: {
+    methodKind: "unary";
+    input: typeof GetEffectivePolicyRequestSchema;
+    output: typeof GetEffectivePolicyResponseSchema;
+  },
+  /**
+   * Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApplyPolicy
+   */
+  applyPolicy: {
+    methodKind: "unary";
+    input: typeof ApplyPolicyRequestSchema;
+    output: typeof ApplyPolicyResponseSchema;
+  },
+  /**
+   * Takes note of an exception; the caller, or whom it names, owns it from then on.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AcknowledgeException
+   */
+  acknowledgeException: {
+    methodKind: "unary";
+    input: typeof AcknowledgeExceptionRequestSchema;
+    output: typeof AcknowledgeExceptionResponseSchema;
+  },
+  /**
+   * Begins to work on an exception; the caller, or whom it names, owns it from then on.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.BeginExceptionWork
+   */
+  beginExceptionWork: {
+    methodKind: "unary";
+    input: typeof BeginExceptionWorkRequestSchema;
+    output: typeof BeginExceptionWorkResponseSchema;
+  },
+  /**
+   * Closes an exception that is resolved. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED before.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.CloseException
+   */
+  closeException: {
+    methodKind: "unary";
+    input: typeof CloseExceptionRequestSchema;
+    output: typeof CloseExceptionResponseSchema;
+  },
+  /**
+   * Records that an exception was never true. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED once it was resolved.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.VoidException
+   */
+  voidException: {
+    methodKind: "unary";
+    input: typeof VoidExceptionRequestSchema;
+    output: typeof VoidExceptionResponseSchema;
+  },
+  /**
+   * Records that an exception which was resolved or closed came back; it is due anew.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReopenException
+   */
+  reopenException: {
+    methodKind: "unary";
+    input: typeof ReopenExceptionRequestSchema;
+    output: typeof ReopenExceptionResponseSchema;
+  },
+  /**
+   * Tells in one call what blocks a gate of a subject: the active holds on it and on everything above and below it that count there, with who may release each.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.BlockedBy
+   */
+  blockedBy: {
+    methodKind: "unary";
+    input: typeof BlockedByRequestSchema;
+    output: typeof BlockedByResponseSchema;
+  },
+  /**
+   * Lets a check of an order's billing gate pass that fails. PERMISSION_DENIED with NOT_PERMITTED where the policy lets nobody waive it, or not the caller. Waiving POD_VERIFIED also records every delivery that the vehicle has left without a proof as kept in full.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.WaiveGateCheck
+   */
+  waiveGateCheck: {
+    methodKind: "unary";
+    input: typeof WaiveGateCheckRequestSchema;
+    output: typeof WaiveGateCheckResponseSchema;
+  },
+  /**
+   * Approves a drafted invoice that is IN_REVIEW; the caller's name stands on the check that brought it there.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApproveInvoice
+   */
+  approveInvoice: {
+    methodKind: "unary";
+    input: typeof ApproveInvoiceRequestSchema;
+    output: typeof ApproveInvoiceResponseSchema;
+  },
+  /**
+   * Lays the prices of a drafted invoice that is IN_REVIEW down anew; it is then judged again. Quantities stay: they are what was accepted.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReviseInvoice
+   */
+  reviseInvoice: {
+    methodKind: "unary";
+    input: typeof ReviseInvoiceRequestSchema;
+    output: typeof ReviseInvoiceResponseSchema;
   },
 }>;
 

@@ -5,10 +5,11 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import type { ColdChainWatch, Order, ValidationCheck } from "./order_pb.js";
+import type { ClaimState, ColdChainWatch, GoodsDisposition, LineQuantity, Order, OrderClaim, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { LineMovement } from "./order_event_pb.js";
 import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
+import type { Location } from "../../type/v1/place_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 
@@ -234,6 +235,94 @@ export declare type OrderCommand = Message<"logistics.order.v1.OrderCommand"> & 
      */
     value: WaiveOrderCharge;
     case: "waiveCharge";
+  } | {
+    /**
+     * Record when goods are expected now.
+     *
+     * @generated from field: logistics.order.v1.RecordOrderEta record_eta = 145;
+     */
+    value: RecordOrderEta;
+    case: "recordEta";
+  } | {
+    /**
+     * Record what becomes of goods that nobody kept.
+     *
+     * @generated from field: logistics.order.v1.DisposeGoods dispose = 120;
+     */
+    value: DisposeGoods;
+    case: "dispose";
+  } | {
+    /**
+     * Record that a decision about goods rides on a load.
+     *
+     * @generated from field: logistics.order.v1.LayDisposition lay_disposition = 121;
+     */
+    value: LayDisposition;
+    case: "layDisposition";
+  } | {
+    /**
+     * Record that a decision about goods no longer rides on its load.
+     *
+     * @generated from field: logistics.order.v1.UnlayDisposition unlay_disposition = 122;
+     */
+    value: UnlayDisposition;
+    case: "unlayDisposition";
+  } | {
+    /**
+     * Record that goods came back.
+     *
+     * @generated from field: logistics.order.v1.RecordOrderReturn record_return = 123;
+     */
+    value: RecordOrderReturn;
+    case: "recordReturn";
+  } | {
+    /**
+     * Ask accepted goods back after the billing gate had opened.
+     *
+     * @generated from field: logistics.order.v1.ClaimOrder claim = 124;
+     */
+    value: ClaimOrder;
+    case: "claim";
+  } | {
+    /**
+     * Decide about a claim.
+     *
+     * @generated from field: logistics.order.v1.DecideOrderClaim decide_claim = 125;
+     */
+    value: DecideOrderClaim;
+    case: "decideClaim";
+  } | {
+    /**
+     * Record that a credit memo was posted.
+     *
+     * @generated from field: logistics.order.v1.RecordOrderCredit record_credit = 126;
+     */
+    value: RecordOrderCredit;
+    case: "recordCredit";
+  } | {
+    /**
+     * Let a check of the billing gate pass that fails.
+     *
+     * @generated from field: logistics.order.v1.WaiveOrderCheck waive_check = 130;
+     */
+    value: WaiveOrderCheck;
+    case: "waiveCheck";
+  } | {
+    /**
+     * Take back that lines left a pickup.
+     *
+     * @generated from field: logistics.order.v1.RetractOrderPickup retract_pickup = 131;
+     */
+    value: RetractOrderPickup;
+    case: "retractPickup";
+  } | {
+    /**
+     * Take back what was set down at a stop.
+     *
+     * @generated from field: logistics.order.v1.RetractOrderDelivery retract_delivery = 132;
+     */
+    value: RetractOrderDelivery;
+    case: "retractDelivery";
   } | { case: undefined; value?: undefined };
 };
 
@@ -689,6 +778,13 @@ export declare type EndOrder = Message<"logistics.order.v1.EndOrder"> & {
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * Where goods go that are on board. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location place = 2;
+   */
+  place?: Location | undefined;
 };
 
 /**
@@ -898,4 +994,371 @@ export declare type WaiveOrderCharge = Message<"logistics.order.v1.WaiveOrderCha
  * Use `create(WaiveOrderChargeSchema)` to create a new message.
  */
 export declare const WaiveOrderChargeSchema: GenMessage<WaiveOrderCharge>;
+
+/**
+ * Record when goods are expected now.
+ *
+ * @generated from message logistics.order.v1.RecordOrderEta
+ */
+export declare type RecordOrderEta = Message<"logistics.order.v1.RecordOrderEta"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * The new estimate. Always set.
+   *
+   * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 3;
+   */
+  estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Always set: of two estimates the one made later counts.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 4;
+   */
+  estimateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordOrderEta.
+ * Use `create(RecordOrderEtaSchema)` to create a new message.
+ */
+export declare const RecordOrderEtaSchema: GenMessage<RecordOrderEta>;
+
+/**
+ * Record what becomes of goods that nobody kept; the same id again replaces a decision not yet carried out.
+ *
+ * @generated from message logistics.order.v1.DisposeGoods
+ */
+export declare type DisposeGoods = Message<"logistics.order.v1.DisposeGoods"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: logistics.order.v1.GoodsDisposition disposition = 1;
+   */
+  disposition?: GoodsDisposition | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.DisposeGoods.
+ * Use `create(DisposeGoodsSchema)` to create a new message.
+ */
+export declare const DisposeGoodsSchema: GenMessage<DisposeGoods>;
+
+/**
+ * Record that a decision about goods rides on a load.
+ *
+ * @generated from message logistics.order.v1.LayDisposition
+ */
+export declare type LayDisposition = Message<"logistics.order.v1.LayDisposition"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop at which it is carried out.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.LayDisposition.
+ * Use `create(LayDispositionSchema)` to create a new message.
+ */
+export declare const LayDispositionSchema: GenMessage<LayDisposition>;
+
+/**
+ * Record that a decision about goods no longer rides on its load.
+ *
+ * @generated from message logistics.order.v1.UnlayDisposition
+ */
+export declare type UnlayDisposition = Message<"logistics.order.v1.UnlayDisposition"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load that no longer carries it out.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.UnlayDisposition.
+ * Use `create(UnlayDispositionSchema)` to create a new message.
+ */
+export declare const UnlayDispositionSchema: GenMessage<UnlayDisposition>;
+
+/**
+ * Record that goods came back.
+ *
+ * @generated from message logistics.order.v1.RecordOrderReturn
+ */
+export declare type RecordOrderReturn = Message<"logistics.order.v1.RecordOrderReturn"> & {
+  /**
+   * The decision that brought them back.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The proof given there. Unset while it is missing.
+   *
+   * @generated from field: string pod_id = 4;
+   */
+  podId: string;
+
+  /**
+   * What came back, by line; the total of the decision.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 5;
+   */
+  lines: LineQuantity[];
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordOrderReturn.
+ * Use `create(RecordOrderReturnSchema)` to create a new message.
+ */
+export declare const RecordOrderReturnSchema: GenMessage<RecordOrderReturn>;
+
+/**
+ * Ask accepted goods back after the billing gate had opened.
+ *
+ * @generated from message logistics.order.v1.ClaimOrder
+ */
+export declare type ClaimOrder = Message<"logistics.order.v1.ClaimOrder"> & {
+  /**
+   * The claim; its state is set by the orchestrator.
+   *
+   * @generated from field: logistics.order.v1.OrderClaim claim = 1;
+   */
+  claim?: OrderClaim | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.ClaimOrder.
+ * Use `create(ClaimOrderSchema)` to create a new message.
+ */
+export declare const ClaimOrderSchema: GenMessage<ClaimOrder>;
+
+/**
+ * Decide about a claim.
+ *
+ * @generated from message logistics.order.v1.DecideOrderClaim
+ */
+export declare type DecideOrderClaim = Message<"logistics.order.v1.DecideOrderClaim"> & {
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 1;
+   */
+  claimId: string;
+
+  /**
+   * APPROVED, DECLINED, or TAKEN_IN where the invoice was laid down anew without it.
+   *
+   * @generated from field: logistics.order.v1.ClaimState state = 2;
+   */
+  state: ClaimState;
+
+  /**
+   * Who decides. Unset means the policy.
+   *
+   * @generated from field: string decided_by = 3;
+   */
+  decidedBy: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.DecideOrderClaim.
+ * Use `create(DecideOrderClaimSchema)` to create a new message.
+ */
+export declare const DecideOrderClaimSchema: GenMessage<DecideOrderClaim>;
+
+/**
+ * Record that a credit memo was posted.
+ *
+ * @generated from message logistics.order.v1.RecordOrderCredit
+ */
+export declare type RecordOrderCredit = Message<"logistics.order.v1.RecordOrderCredit"> & {
+  /**
+   * The claim behind it.
+   *
+   * @generated from field: string claim_id = 1;
+   */
+  claimId: string;
+
+  /**
+   * The invoice that it corrects.
+   *
+   * @generated from field: string invoice_id = 2;
+   */
+  invoiceId: string;
+
+  /**
+   * The credit memo.
+   *
+   * @generated from field: string credit_invoice_id = 3;
+   */
+  creditInvoiceId: string;
+
+  /**
+   * The ERP's own number of it.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_credit_memo = 4;
+   */
+  erpCreditMemo?: ExternalReference | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordOrderCredit.
+ * Use `create(RecordOrderCreditSchema)` to create a new message.
+ */
+export declare const RecordOrderCreditSchema: GenMessage<RecordOrderCredit>;
+
+/**
+ * Let a check of the billing gate pass that fails. Whether the caller may, the policy says before.
+ *
+ * @generated from message logistics.order.v1.WaiveOrderCheck
+ */
+export declare type WaiveOrderCheck = Message<"logistics.order.v1.WaiveOrderCheck"> & {
+  /**
+   * The check, WAIVED, with who waives it and why.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.WaiveOrderCheck.
+ * Use `create(WaiveOrderCheckSchema)` to create a new message.
+ */
+export declare const WaiveOrderCheckSchema: GenMessage<WaiveOrderCheck>;
+
+/**
+ * Take back that lines left a pickup: the road says that they did not. Refused once something was delivered.
+ *
+ * @generated from message logistics.order.v1.RetractOrderPickup
+ */
+export declare type RetractOrderPickup = Message<"logistics.order.v1.RetractOrderPickup"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.RetractOrderPickup.
+ * Use `create(RetractOrderPickupSchema)` to create a new message.
+ */
+export declare const RetractOrderPickupSchema: GenMessage<RetractOrderPickup>;
+
+/**
+ * Take back what was set down at a stop: the road says that it was not. Refused once the billing gate has opened.
+ *
+ * @generated from message logistics.order.v1.RetractOrderDelivery
+ */
+export declare type RetractOrderDelivery = Message<"logistics.order.v1.RetractOrderDelivery"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.RetractOrderDelivery.
+ * Use `create(RetractOrderDeliverySchema)` to create a new message.
+ */
+export declare const RetractOrderDeliverySchema: GenMessage<RetractOrderDelivery>;
 

@@ -7,10 +7,11 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { ColdChainWatch, Disposition, Order, OrderState, ValidationCheck } from "./order_pb.js";
+import type { ClaimState, ColdChainWatch, Disposition, GoodsDisposition, LineQuantity, Order, OrderClaim, OrderState, ValidationCheck } from "./order_pb.js";
 import type { ExternalReference } from "../../type/v1/reference_pb.js";
 import type { Charge, GateCheck } from "../../invoice/v1/invoice_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
+import type { Location } from "../../type/v1/place_pb.js";
 import type { Quantity } from "../../type/v1/quantity_pb.js";
 import type { ExcursionDecision } from "../../exception/v1/excursion_pb.js";
 
@@ -393,6 +394,94 @@ export declare type OrderEvent = Message<"logistics.order.v1.OrderEvent"> & {
      */
     value: OrderChargeWaived;
     case: "chargeWaived";
+  } | {
+    /**
+     * A decision about goods no longer rides on its load.
+     *
+     * @generated from field: logistics.order.v1.OrderDispositionUnlaid disposition_unlaid = 126;
+     */
+    value: OrderDispositionUnlaid;
+    case: "dispositionUnlaid";
+  } | {
+    /**
+     * It was decided what becomes of goods that nobody kept.
+     *
+     * @generated from field: logistics.order.v1.OrderDispositionDecided disposition_decided = 127;
+     */
+    value: OrderDispositionDecided;
+    case: "dispositionDecided";
+  } | {
+    /**
+     * The order was cancelled when goods were on board: they travel back.
+     *
+     * @generated from field: logistics.order.v1.OrderTurnedBack turned_back = 128;
+     */
+    value: OrderTurnedBack;
+    case: "turnedBack";
+  } | {
+    /**
+     * A decision about goods rides on a load.
+     *
+     * @generated from field: logistics.order.v1.OrderDispositionLaid disposition_laid = 129;
+     */
+    value: OrderDispositionLaid;
+    case: "dispositionLaid";
+  } | {
+    /**
+     * Goods came back.
+     *
+     * @generated from field: logistics.order.v1.OrderReturned returned = 130;
+     */
+    value: OrderReturned;
+    case: "returned";
+  } | {
+    /**
+     * Accepted goods were asked back after the billing gate had opened.
+     *
+     * @generated from field: logistics.order.v1.OrderClaimed claimed = 131;
+     */
+    value: OrderClaimed;
+    case: "claimed";
+  } | {
+    /**
+     * It was decided about a claim.
+     *
+     * @generated from field: logistics.order.v1.OrderClaimDecided claim_decided = 132;
+     */
+    value: OrderClaimDecided;
+    case: "claimDecided";
+  } | {
+    /**
+     * A change came too late to be carried out.
+     *
+     * @generated from field: logistics.order.v1.OrderAmendmentRefused amendment_refused = 133;
+     */
+    value: OrderAmendmentRefused;
+    case: "amendmentRefused";
+  } | {
+    /**
+     * Somebody with the right to do so let a check of the billing gate pass.
+     *
+     * @generated from field: logistics.order.v1.OrderGateCheckWaived gate_check_waived = 140;
+     */
+    value: OrderGateCheckWaived;
+    case: "gateCheckWaived";
+  } | {
+    /**
+     * Lines had not left a pickup after all.
+     *
+     * @generated from field: logistics.order.v1.OrderPickupRetracted pickup_retracted = 141;
+     */
+    value: OrderPickupRetracted;
+    case: "pickupRetracted";
+  } | {
+    /**
+     * Goods had not been set down at a stop after all.
+     *
+     * @generated from field: logistics.order.v1.OrderDeliveryRetracted delivery_retracted = 142;
+     */
+    value: OrderDeliveryRetracted;
+    case: "deliveryRetracted";
   } | { case: undefined; value?: undefined };
 };
 
@@ -937,6 +1026,27 @@ export declare type OrderCredited = Message<"logistics.order.v1.OrderCredited"> 
    * @generated from field: string credit_invoice_id = 2;
    */
   creditInvoiceId: string;
+
+  /**
+   * What it takes back, by line.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 3;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * The claim behind it.
+   *
+   * @generated from field: string claim_id = 4;
+   */
+  claimId: string;
+
+  /**
+   * The ERP's own number of the credit memo.
+   *
+   * @generated from field: logistics.type.v1.ExternalReference erp_credit_memo = 5;
+   */
+  erpCreditMemo?: ExternalReference | undefined;
 };
 
 /**
@@ -984,6 +1094,27 @@ export declare type OrderAmended = Message<"logistics.order.v1.OrderAmended"> & 
    * @generated from field: string content_sha256 = 2;
    */
   contentSha256: string;
+
+  /**
+   * Whether it leaves its loads, is validated anew and planned anew.
+   *
+   * @generated from field: bool replans = 3;
+   */
+  replans: boolean;
+
+  /**
+   * Whether loads on the road must be told of the change.
+   *
+   * @generated from field: bool under_way = 4;
+   */
+  underWay: boolean;
+
+  /**
+   * What is no longer wanted of lines that are on the road; `ordered` stays what it was. Totals, not differences.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity cancelled = 5;
+   */
+  cancelled: LineQuantity[];
 };
 
 /**
@@ -1051,6 +1182,13 @@ export declare type OrderCancelReversed = Message<"logistics.order.v1.OrderCance
    * @generated from field: logistics.order.v1.OrderState state = 2;
    */
   state: OrderState;
+
+  /**
+   * Whether goods are on board and travel back, as the cancelling wanted.
+   *
+   * @generated from field: bool turns_back = 3;
+   */
+  turnsBack: boolean;
 };
 
 /**
@@ -1125,6 +1263,13 @@ export declare type OrderEtaChanged = Message<"logistics.order.v1.OrderEtaChange
    * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 2;
    */
   estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Unset means when the event was recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 3;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**
@@ -1186,6 +1331,271 @@ export declare type OrderChargeWaived = Message<"logistics.order.v1.OrderChargeW
  * Use `create(OrderChargeWaivedSchema)` to create a new message.
  */
 export declare const OrderChargeWaivedSchema: GenMessage<OrderChargeWaived>;
+
+/**
+ * A decision about goods no longer rides on its load: it will be laid on another.
+ *
+ * @generated from message logistics.order.v1.OrderDispositionUnlaid
+ */
+export declare type OrderDispositionUnlaid = Message<"logistics.order.v1.OrderDispositionUnlaid"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load that no longer carries it out.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderDispositionUnlaid.
+ * Use `create(OrderDispositionUnlaidSchema)` to create a new message.
+ */
+export declare const OrderDispositionUnlaidSchema: GenMessage<OrderDispositionUnlaid>;
+
+/**
+ * It was decided what becomes of goods that nobody kept; the same id again replaces a decision not yet carried out.
+ *
+ * @generated from message logistics.order.v1.OrderDispositionDecided
+ */
+export declare type OrderDispositionDecided = Message<"logistics.order.v1.OrderDispositionDecided"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: logistics.order.v1.GoodsDisposition disposition = 1;
+   */
+  disposition?: GoodsDisposition | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderDispositionDecided.
+ * Use `create(OrderDispositionDecidedSchema)` to create a new message.
+ */
+export declare const OrderDispositionDecidedSchema: GenMessage<OrderDispositionDecided>;
+
+/**
+ * The order was cancelled when goods were on board: they travel back.
+ *
+ * @generated from message logistics.order.v1.OrderTurnedBack
+ */
+export declare type OrderTurnedBack = Message<"logistics.order.v1.OrderTurnedBack"> & {
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * Where the goods go. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location place = 2;
+   */
+  place?: Location | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderTurnedBack.
+ * Use `create(OrderTurnedBackSchema)` to create a new message.
+ */
+export declare const OrderTurnedBackSchema: GenMessage<OrderTurnedBack>;
+
+/**
+ * A decision about goods rides on a load.
+ *
+ * @generated from message logistics.order.v1.OrderDispositionLaid
+ */
+export declare type OrderDispositionLaid = Message<"logistics.order.v1.OrderDispositionLaid"> & {
+  /**
+   * The decision.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop at which it is carried out.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderDispositionLaid.
+ * Use `create(OrderDispositionLaidSchema)` to create a new message.
+ */
+export declare const OrderDispositionLaidSchema: GenMessage<OrderDispositionLaid>;
+
+/**
+ * Goods came back. Told again for the same decision, the newest word counts.
+ *
+ * @generated from message logistics.order.v1.OrderReturned
+ */
+export declare type OrderReturned = Message<"logistics.order.v1.OrderReturned"> & {
+  /**
+   * The decision that brought them back.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 3;
+   */
+  stopId: string;
+
+  /**
+   * The proof given there. Unset while it is missing.
+   *
+   * @generated from field: string pod_id = 4;
+   */
+  podId: string;
+
+  /**
+   * What came back, by line; the total of the decision.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 5;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * Whether an order that was turned back has nothing on the road any more.
+   *
+   * @generated from field: bool complete = 6;
+   */
+  complete: boolean;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderReturned.
+ * Use `create(OrderReturnedSchema)` to create a new message.
+ */
+export declare const OrderReturnedSchema: GenMessage<OrderReturned>;
+
+/**
+ * Accepted goods were asked back after the billing gate had opened.
+ *
+ * @generated from message logistics.order.v1.OrderClaimed
+ */
+export declare type OrderClaimed = Message<"logistics.order.v1.OrderClaimed"> & {
+  /**
+   * The claim.
+   *
+   * @generated from field: logistics.order.v1.OrderClaim claim = 1;
+   */
+  claim?: OrderClaim | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderClaimed.
+ * Use `create(OrderClaimedSchema)` to create a new message.
+ */
+export declare const OrderClaimedSchema: GenMessage<OrderClaimed>;
+
+/**
+ * It was decided about a claim.
+ *
+ * @generated from message logistics.order.v1.OrderClaimDecided
+ */
+export declare type OrderClaimDecided = Message<"logistics.order.v1.OrderClaimDecided"> & {
+  /**
+   * The claim.
+   *
+   * @generated from field: string claim_id = 1;
+   */
+  claimId: string;
+
+  /**
+   * Where it stands now: APPROVED, DECLINED or TAKEN_IN.
+   *
+   * @generated from field: logistics.order.v1.ClaimState state = 2;
+   */
+  state: ClaimState;
+
+  /**
+   * Who decided. Unset means the policy.
+   *
+   * @generated from field: string decided_by = 3;
+   */
+  decidedBy: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderClaimDecided.
+ * Use `create(OrderClaimDecidedSchema)` to create a new message.
+ */
+export declare const OrderClaimDecidedSchema: GenMessage<OrderClaimDecided>;
+
+/**
+ * A change came too late to be carried out; the order stays as it is, and what was wanted is kept here.
+ *
+ * @generated from message logistics.order.v1.OrderAmendmentRefused
+ */
+export declare type OrderAmendmentRefused = Message<"logistics.order.v1.OrderAmendmentRefused"> & {
+  /**
+   * The order as it was wanted.
+   *
+   * @generated from field: logistics.order.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+
+  /**
+   * SHA-256 of the submitted content.
+   *
+   * @generated from field: string content_sha256 = 2;
+   */
+  contentSha256: string;
+
+  /**
+   * Why it cannot be carried out, and what would help.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderAmendmentRefused.
+ * Use `create(OrderAmendmentRefusedSchema)` to create a new message.
+ */
+export declare const OrderAmendmentRefusedSchema: GenMessage<OrderAmendmentRefused>;
 
 /**
  * What happened to one line at one moment, in the line's unit.
@@ -1303,4 +1713,92 @@ export declare type OrderExcursionDecided = Message<"logistics.order.v1.OrderExc
  * Use `create(OrderExcursionDecidedSchema)` to create a new message.
  */
 export declare const OrderExcursionDecidedSchema: GenMessage<OrderExcursionDecided>;
+
+/**
+ * Somebody with the right to do so let a check of the billing gate pass.
+ *
+ * @generated from message logistics.order.v1.OrderGateCheckWaived
+ */
+export declare type OrderGateCheckWaived = Message<"logistics.order.v1.OrderGateCheckWaived"> & {
+  /**
+   * The check, WAIVED, with who waived it and why.
+   *
+   * @generated from field: logistics.invoice.v1.GateCheck check = 1;
+   */
+  check?: GateCheck | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderGateCheckWaived.
+ * Use `create(OrderGateCheckWaivedSchema)` to create a new message.
+ */
+export declare const OrderGateCheckWaivedSchema: GenMessage<OrderGateCheckWaived>;
+
+/**
+ * Lines had not left a pickup after all.
+ *
+ * @generated from message logistics.order.v1.OrderPickupRetracted
+ */
+export declare type OrderPickupRetracted = Message<"logistics.order.v1.OrderPickupRetracted"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderPickupRetracted.
+ * Use `create(OrderPickupRetractedSchema)` to create a new message.
+ */
+export declare const OrderPickupRetractedSchema: GenMessage<OrderPickupRetracted>;
+
+/**
+ * Goods had not been set down at a stop after all.
+ *
+ * @generated from message logistics.order.v1.OrderDeliveryRetracted
+ */
+export declare type OrderDeliveryRetracted = Message<"logistics.order.v1.OrderDeliveryRetracted"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderDeliveryRetracted.
+ * Use `create(OrderDeliveryRetractedSchema)` to create a new message.
+ */
+export declare const OrderDeliveryRetractedSchema: GenMessage<OrderDeliveryRetracted>;
 

@@ -78,7 +78,7 @@ export declare type LineQuantities = Message<"logistics.order.v1.LineQuantities"
   returned?: Quantity | undefined;
 
   /**
-   * What stands on posted invoices; never more than accepted. Unset means none.
+   * What stands on posted invoices, less what posted credit memos took back; never more than accepted. Unset means none.
    *
    * @generated from field: logistics.type.v1.Quantity invoiced = 8;
    */
@@ -200,6 +200,13 @@ export declare type OrderLine = Message<"logistics.order.v1.OrderLine"> & {
    * @generated from field: repeated logistics.type.v1.ExternalReference references = 10;
    */
   references: ExternalReference[];
+
+  /**
+   * What posted credit memos took back; `invoiced` is told without it. Set by the orchestrator; unset means nothing.
+   *
+   * @generated from field: logistics.type.v1.Quantity credited = 12;
+   */
+  credited?: Quantity | undefined;
 
   /**
    * How the goods must be kept, with limits of their own; goes before `temperature`. Unset means `temperature` with the policy's limits, or ambient.
@@ -520,6 +527,48 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
    * @generated from field: repeated logistics.invoice.v1.Charge charges = 33;
    */
   charges: Charge[];
+
+  /**
+   * Whether it was cancelled when goods were on board, so that they travel back instead. Set by the orchestrator.
+   *
+   * @generated from field: bool turned_back = 27;
+   */
+  turnedBack: boolean;
+
+  /**
+   * What becomes of goods that nobody kept, oldest first. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.order.v1.GoodsDisposition dispositions = 28;
+   */
+  dispositions: GoodsDisposition[];
+
+  /**
+   * What was asked back after the billing gate had opened, oldest first. Set by the orchestrator.
+   *
+   * @generated from field: repeated logistics.order.v1.OrderClaim claims = 29;
+   */
+  claims: OrderClaim[];
+
+  /**
+   * When somebody asked to cancel it while the road had to answer. Unset means that the road was never asked. Set by the orchestrator.
+   *
+   * @generated from field: google.protobuf.Timestamp cancel_request_time = 30;
+   */
+  cancelRequestTime?: Timestamp | undefined;
+
+  /**
+   * Where goods go that are taken back. Unset means `ship_from`. Set by the orchestrator.
+   *
+   * @generated from field: logistics.type.v1.Location turn_back_place = 31;
+   */
+  turnBackPlace?: Location | undefined;
+
+  /**
+   * The revision that changed it while loads were on the road, and that they must be told. Zero means none. Set by the orchestrator.
+   *
+   * @generated from field: int32 change_revision = 32;
+   */
+  changeRevision: number;
 };
 
 /**
@@ -527,6 +576,241 @@ export declare type Order = Message<"logistics.order.v1.Order"> & {
  * Use `create(OrderSchema)` to create a new message.
  */
 export declare const OrderSchema: GenMessage<Order>;
+
+/**
+ * How much of one line.
+ *
+ * @generated from message logistics.order.v1.LineQuantity
+ */
+export declare type LineQuantity = Message<"logistics.order.v1.LineQuantity"> & {
+  /**
+   * The line. Always set.
+   *
+   * @generated from field: string line_id = 1;
+   */
+  lineId: string;
+
+  /**
+   * How much of it, in the line's unit. Always set.
+   *
+   * @generated from field: logistics.type.v1.Quantity quantity = 2;
+   */
+  quantity?: Quantity | undefined;
+
+  /**
+   * Why, a canonical reason such as DAMAGED. Unset where none is known.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.LineQuantity.
+ * Use `create(LineQuantitySchema)` to create a new message.
+ */
+export declare const LineQuantitySchema: GenMessage<LineQuantity>;
+
+/**
+ * What becomes of goods that nobody kept (domain reference 3.3).
+ *
+ * @generated from message logistics.order.v1.GoodsDisposition
+ */
+export declare type GoodsDisposition = Message<"logistics.order.v1.GoodsDisposition"> & {
+  /**
+   * Our id, UUID; the same for the same goods. Always set.
+   *
+   * @generated from field: string disposition_id = 1;
+   */
+  dispositionId: string;
+
+  /**
+   * What becomes of them.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 2;
+   */
+  disposition: Disposition;
+
+  /**
+   * How it came to it.
+   *
+   * @generated from field: logistics.order.v1.DispositionOrigin origin = 3;
+   */
+  origin: DispositionOrigin;
+
+  /**
+   * The goods.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 4;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * The load on which they were. Unset where they were kept at first.
+   *
+   * @generated from field: string source_load_id = 5;
+   */
+  sourceLoadId: string;
+
+  /**
+   * The stop at which they were refused. Unset where they were kept at first, or never set down.
+   *
+   * @generated from field: string source_stop_id = 6;
+   */
+  sourceStopId: string;
+
+  /**
+   * The load that carries it out. Unset until laid on one.
+   *
+   * @generated from field: string load_id = 7;
+   */
+  loadId: string;
+
+  /**
+   * The stop at which it is carried out. Unset until laid on a load.
+   *
+   * @generated from field: string stop_id = 8;
+   */
+  stopId: string;
+
+  /**
+   * Where the goods go. Unset means where they came from.
+   *
+   * @generated from field: logistics.type.v1.Location place = 9;
+   */
+  place?: Location | undefined;
+
+  /**
+   * By when goods must be back. Unset on anything but a return.
+   *
+   * @generated from field: google.protobuf.Timestamp due_time = 10;
+   */
+  dueTime?: Timestamp | undefined;
+
+  /**
+   * Who decided. Unset means the policy.
+   *
+   * @generated from field: string decided_by = 11;
+   */
+  decidedBy: string;
+
+  /**
+   * What came back so far.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity returned = 12;
+   */
+  returned: LineQuantity[];
+
+  /**
+   * When it was all back. Unset until then.
+   *
+   * @generated from field: google.protobuf.Timestamp return_time = 13;
+   */
+  returnTime?: Timestamp | undefined;
+
+  /**
+   * The proof given where they came back. Unset until then.
+   *
+   * @generated from field: string pod_id = 14;
+   */
+  podId: string;
+
+  /**
+   * The claim behind it. Unset without one.
+   *
+   * @generated from field: string claim_id = 15;
+   */
+  claimId: string;
+
+  /**
+   * Whether the ERP's books show them as shipped, so that their return adds to its stock.
+   *
+   * @generated from field: bool shipped_in_erp = 16;
+   */
+  shippedInErp: boolean;
+};
+
+/**
+ * Describes the message logistics.order.v1.GoodsDisposition.
+ * Use `create(GoodsDispositionSchema)` to create a new message.
+ */
+export declare const GoodsDispositionSchema: GenMessage<GoodsDisposition>;
+
+/**
+ * Goods that were accepted, and are asked back after the billing gate had opened (domain reference 3.3).
+ *
+ * @generated from message logistics.order.v1.OrderClaim
+ */
+export declare type OrderClaim = Message<"logistics.order.v1.OrderClaim"> & {
+  /**
+   * Our id, UUID; the same for the same cause. Always set.
+   *
+   * @generated from field: string claim_id = 1;
+   */
+  claimId: string;
+
+  /**
+   * The goods.
+   *
+   * @generated from field: repeated logistics.order.v1.LineQuantity lines = 2;
+   */
+  lines: LineQuantity[];
+
+  /**
+   * What becomes of them. Unset means what the policy says.
+   *
+   * @generated from field: logistics.order.v1.Disposition disposition = 3;
+   */
+  disposition: Disposition;
+
+  /**
+   * The proof that tells of it. Unset where a person does.
+   *
+   * @generated from field: string pod_id = 4;
+   */
+  podId: string;
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Who raised it. Unset means a fact from the road.
+   *
+   * @generated from field: string raised_by = 6;
+   */
+  raisedBy: string;
+
+  /**
+   * Where it stands. Set by the orchestrator.
+   *
+   * @generated from field: logistics.order.v1.ClaimState state = 7;
+   */
+  state: ClaimState;
+
+  /**
+   * Who decided. Unset means the policy, or nobody yet.
+   *
+   * @generated from field: string decided_by = 8;
+   */
+  decidedBy: string;
+
+  /**
+   * The credit memo. Unset until one is posted.
+   *
+   * @generated from field: string credit_invoice_id = 9;
+   */
+  creditInvoiceId: string;
+};
+
+/**
+ * Describes the message logistics.order.v1.OrderClaim.
+ * Use `create(OrderClaimSchema)` to create a new message.
+ */
+export declare const OrderClaimSchema: GenMessage<OrderClaim>;
 
 /**
  * The result of one validation against the ERP.
@@ -814,6 +1098,100 @@ export enum Disposition {
  * Describes the enum logistics.order.v1.Disposition.
  */
 export declare const DispositionSchema: GenEnum<Disposition>;
+
+/**
+ * How goods came to need a disposition.
+ *
+ * @generated from enum logistics.order.v1.DispositionOrigin
+ */
+export enum DispositionOrigin {
+  /**
+   * Not told.
+   *
+   * @generated from enum value: DISPOSITION_ORIGIN_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A consignee refused them at the door.
+   *
+   * @generated from enum value: DISPOSITION_ORIGIN_REJECTED = 1;
+   */
+  REJECTED = 1,
+
+  /**
+   * They were on board when the order was cancelled.
+   *
+   * @generated from enum value: DISPOSITION_ORIGIN_TURNED_BACK = 2;
+   */
+  TURNED_BACK = 2,
+
+  /**
+   * They were kept and billed, or about to be, and then asked back.
+   *
+   * @generated from enum value: DISPOSITION_ORIGIN_CLAIMED = 3;
+   */
+  CLAIMED = 3,
+}
+
+/**
+ * Describes the enum logistics.order.v1.DispositionOrigin.
+ */
+export declare const DispositionOriginSchema: GenEnum<DispositionOrigin>;
+
+/**
+ * Where a claim stands.
+ *
+ * @generated from enum logistics.order.v1.ClaimState
+ */
+export enum ClaimState {
+  /**
+   * Not told.
+   *
+   * @generated from enum value: CLAIM_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nobody has decided about it.
+   *
+   * @generated from enum value: CLAIM_STATE_OPEN = 1;
+   */
+  OPEN = 1,
+
+  /**
+   * A credit memo is to be posted.
+   *
+   * @generated from enum value: CLAIM_STATE_APPROVED = 2;
+   */
+  APPROVED = 2,
+
+  /**
+   * Nothing is credited.
+   *
+   * @generated from enum value: CLAIM_STATE_DECLINED = 3;
+   */
+  DECLINED = 3,
+
+  /**
+   * The invoice was not posted yet and was laid down anew without it.
+   *
+   * @generated from enum value: CLAIM_STATE_TAKEN_IN = 4;
+   */
+  TAKEN_IN = 4,
+
+  /**
+   * A credit memo is posted.
+   *
+   * @generated from enum value: CLAIM_STATE_CREDITED = 5;
+   */
+  CREDITED = 5,
+}
+
+/**
+ * Describes the enum logistics.order.v1.ClaimState.
+ */
+export declare const ClaimStateSchema: GenEnum<ClaimState>;
 
 /**
  * What one validation looked at.

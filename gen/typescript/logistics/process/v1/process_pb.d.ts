@@ -195,6 +195,13 @@ export declare type ProcessPolicy = Message<"logistics.process.v1.ProcessPolicy"
    * @generated from field: bool applies_to_running = 25;
    */
   appliesToRunning: boolean;
+
+  /**
+   * The layers that it was put together of, the lowest first, each as `<name>@<version>`; joined by `+` they are what events and orders call it. Empty means that it stands for itself.
+   *
+   * @generated from field: repeated string layers = 26;
+   */
+  layers: string[];
 };
 
 /**
@@ -231,7 +238,7 @@ export enum FulfilmentState {
   PARKED = 2,
 
   /**
-   * Nothing is left to do.
+   * Nothing is left to do, until a claim or goods that come back give it something again.
    *
    * @generated from enum value: FULFILMENT_STATE_FINISHED = 3;
    */
