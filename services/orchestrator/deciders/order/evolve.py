@@ -44,6 +44,8 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.CopyFrom(given)
     order.order_id = event.order_id or order.order_id
     order.create_time.CopyFrom(known.create_time if known.HasField("create_time") else event.record_time)
+    # An amended order runs under the policy with which it came.
+    order.policy_version = given.policy_version or known.policy_version
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
     order.invoice_ids.extend(known.invoice_ids)

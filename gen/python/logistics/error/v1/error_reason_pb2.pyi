@@ -272,6 +272,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 63
+    """The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+    Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+    """
+    ERROR_REASON_POLICY_UNSAFE: _ErrorReason.ValueType  # 64
+    """The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+    Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+    """
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 65
+    """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+    """
     ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
     """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
     Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -553,6 +565,18 @@ Example: {"reason": "METHOD_RETIRED", "metadata": {"sunset": "2026-06-30", "repl
 ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
+"""
+ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 63
+"""The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+"""
+ERROR_REASON_POLICY_UNSAFE: ErrorReason.ValueType  # 64
+"""The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+"""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 65
+"""No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
 """
 ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
 """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.

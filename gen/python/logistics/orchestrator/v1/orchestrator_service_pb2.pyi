@@ -18,6 +18,8 @@ from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
+from logistics.process.v1 import policy_layer_pb2 as _policy_layer_pb2
+from logistics.process.v1 import process_pb2 as _process_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
@@ -2327,6 +2329,252 @@ class DecideExcursionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """What to give to `ListPolicies`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A layer of which every version is wanted. Unset means the versions in force of all layers."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """What `ListPolicies` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyLayer]:
+        """The layers, the lowest first; of one layer the newest version first."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[_policy_layer_pb2.PolicyLayer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicyRequest(_message.Message):
+    """What to give to `GetPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the layer."""
+    version: _builtins.int
+    """The version. Zero means the one in force."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPolicyResponse(_message.Message):
+    """What `GetPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The layer."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyRequest(_message.Message):
+    """What to give to `GetEffectivePolicy`. With an order_id nothing else counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ERP_INSTANCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_CODE_FIELD_NUMBER: _builtins.int
+    COST_CENTER_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now."""
+    region: _builtins.str
+    """A region. Unset means none."""
+    erp_instance: _builtins.str
+    """An ERP instance; needed for the two below. Unset means none."""
+    customer_code: _builtins.str
+    """A customer's code in that ERP. Unset means none."""
+    cost_center: _builtins.str
+    """A cost centre in that ERP. Unset means none."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        erp_instance: _builtins.str = ...,
+        customer_code: _builtins.str = ...,
+        cost_center: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_center", b"cost_center", "customer_code", b"customer_code", "erp_instance", b"erp_instance", "order_id", b"order_id", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyRequest: _TypeAlias = GetEffectivePolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyResponse(_message.Message):
+    """What `GetEffectivePolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    RECORDED_LABEL_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What events and orders call it, for example `default@1+us@3+alpine@2`."""
+    recorded_label: _builtins.str
+    """What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order."""
+    @_builtins.property
+    def policy(self) -> _process_pb2.ProcessPolicy:
+        """What all layers together demand."""
+
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyOrigin]:
+        """Which layer each value comes from, by path. A field that no layer sets is not here: its default holds."""
+
+    def __init__(
+        self,
+        *,
+        policy: _process_pb2.ProcessPolicy | None = ...,
+        label: _builtins.str = ...,
+        origins: _abc.Iterable[_policy_layer_pb2.PolicyOrigin] | None = ...,
+        recorded_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "origins", b"origins", "policy", b"policy", "recorded_label", b"recorded_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyResponse: _TypeAlias = GetEffectivePolicyResponse  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyRequest(_message.Message):
+    """What to give to `ApplyPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    document: _builtins.str
+    """The policy file: YAML, at most 64 KiB."""
+    reason: _builtins.str
+    """Why, for whoever reads the history later."""
+    expected_version: _builtins.int
+    """The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is."""
+    check_only: _builtins.bool
+    """Whether only to check it against all that is in force, and change nothing."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        check_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "check_only", b"check_only", "document", b"document", "expected_version", b"expected_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___ApplyPolicyRequest: _TypeAlias = ApplyPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyResponse(_message.Message):
+    """What `ApplyPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it. False where the same content is in force already, and with `check_only`."""
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The version in force now; with `check_only` what it would be."""
+
+    @_builtins.property
+    def explored(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The effective policies that were explored, by their labels."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+        created: _builtins.bool = ...,
+        explored: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "explored", b"explored", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyPolicyResponse: _TypeAlias = ApplyPolicyResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeExceptionRequest(_message.Message):

@@ -105,6 +105,14 @@ class OrchestratorServiceStub:
     """Lists excursions, newest first."""
     DecideExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
     AcknowledgeException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]
     """Takes note of an exception; the caller, or whom it names, owns it from then on."""
     BeginExceptionWork: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]
@@ -201,6 +209,14 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Lists excursions, newest first."""
     DecideExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]  # type: ignore[assignment]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]  # type: ignore[assignment]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
     AcknowledgeException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]  # type: ignore[assignment]
     """Takes note of an exception; the caller, or whom it names, owns it from then on."""
     BeginExceptionWork: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]  # type: ignore[assignment]
@@ -510,6 +526,38 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.DecideExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideExcursionResponse]]:
         """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _orchestrator_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPoliciesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPoliciesResponse]]:
+        """Lists the layers of policy that are in force, or every version of one."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _orchestrator_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPolicyResponse]]:
+        """Reads one version of a layer of policy."""
+
+    @_abc_1.abstractmethod
+    def GetEffectivePolicy(
+        self,
+        request: _orchestrator_service_pb2.GetEffectivePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetEffectivePolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetEffectivePolicyResponse]]:
+        """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+
+    @_abc_1.abstractmethod
+    def ApplyPolicy(
+        self,
+        request: _orchestrator_service_pb2.ApplyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApplyPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.ApplyPolicyResponse]]:
+        """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
 
     @_abc_1.abstractmethod
     def AcknowledgeException(

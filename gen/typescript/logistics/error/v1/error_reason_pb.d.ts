@@ -521,6 +521,30 @@ export enum ErrorReason {
   CIRCUIT_OPEN = 62,
 
   /**
+   * The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+   * Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_INVALID = 63;
+   */
+  POLICY_INVALID = 63,
+
+  /**
+   * The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+   * Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_UNSAFE = 64;
+   */
+  POLICY_UNSAFE = 64,
+
+  /**
+   * No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_NOT_FOUND = 65;
+   */
+  POLICY_NOT_FOUND = 65,
+
+  /**
    * Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
    * Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
    *

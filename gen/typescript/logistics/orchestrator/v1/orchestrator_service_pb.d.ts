@@ -19,6 +19,8 @@ import type { Actor } from "../../type/v1/provenance_pb.js";
 import type { Payable, PayableState } from "../../invoice/v1/payable_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Excursion, ExcursionDecision, ExcursionState } from "../../exception/v1/excursion_pb.js";
+import type { PolicyLayer, PolicyOrigin } from "../../process/v1/policy_layer_pb.js";
+import type { ProcessPolicy } from "../../process/v1/process_pb.js";
 
 /**
  * Describes the file logistics/orchestrator/v1/orchestrator_service.proto.
@@ -2410,6 +2412,264 @@ export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1
 export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
 
 /**
+ * What to give to `ListPolicies`.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesRequest
+ */
+export declare type ListPoliciesRequest = Message<"logistics.orchestrator.v1.ListPoliciesRequest"> & {
+  /**
+   * A layer of which every version is wanted. Unset means the versions in force of all layers.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesRequest.
+ * Use `create(ListPoliciesRequestSchema)` to create a new message.
+ */
+export declare const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest>;
+
+/**
+ * What `ListPolicies` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesResponse
+ */
+export declare type ListPoliciesResponse = Message<"logistics.orchestrator.v1.ListPoliciesResponse"> & {
+  /**
+   * The layers, the lowest first; of one layer the newest version first.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyLayer policies = 1;
+   */
+  policies: PolicyLayer[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesResponse.
+ * Use `create(ListPoliciesResponseSchema)` to create a new message.
+ */
+export declare const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse>;
+
+/**
+ * What to give to `GetPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyRequest
+ */
+export declare type GetPolicyRequest = Message<"logistics.orchestrator.v1.GetPolicyRequest"> & {
+  /**
+   * Name of the layer.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The version. Zero means the one in force.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyRequest.
+ * Use `create(GetPolicyRequestSchema)` to create a new message.
+ */
+export declare const GetPolicyRequestSchema: GenMessage<GetPolicyRequest>;
+
+/**
+ * What `GetPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyResponse
+ */
+export declare type GetPolicyResponse = Message<"logistics.orchestrator.v1.GetPolicyResponse"> & {
+  /**
+   * The layer.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyResponse.
+ * Use `create(GetPolicyResponseSchema)` to create a new message.
+ */
+export declare const GetPolicyResponseSchema: GenMessage<GetPolicyResponse>;
+
+/**
+ * What to give to `GetEffectivePolicy`. With an order_id nothing else counts.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyRequest
+ */
+export declare type GetEffectivePolicyRequest = Message<"logistics.orchestrator.v1.GetEffectivePolicyRequest"> & {
+  /**
+   * An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * A region. Unset means none.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * An ERP instance; needed for the two below. Unset means none.
+   *
+   * @generated from field: string erp_instance = 3;
+   */
+  erpInstance: string;
+
+  /**
+   * A customer's code in that ERP. Unset means none.
+   *
+   * @generated from field: string customer_code = 4;
+   */
+  customerCode: string;
+
+  /**
+   * A cost centre in that ERP. Unset means none.
+   *
+   * @generated from field: string cost_center = 5;
+   */
+  costCenter: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyRequest.
+ * Use `create(GetEffectivePolicyRequestSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyRequestSchema: GenMessage<GetEffectivePolicyRequest>;
+
+/**
+ * What `GetEffectivePolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyResponse
+ */
+export declare type GetEffectivePolicyResponse = Message<"logistics.orchestrator.v1.GetEffectivePolicyResponse"> & {
+  /**
+   * What all layers together demand.
+   *
+   * @generated from field: logistics.process.v1.ProcessPolicy policy = 1;
+   */
+  policy?: ProcessPolicy | undefined;
+
+  /**
+   * What events and orders call it, for example `default@1+us@3+alpine@2`.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Which layer each value comes from, by path. A field that no layer sets is not here: its default holds.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyOrigin origins = 3;
+   */
+  origins: PolicyOrigin[];
+
+  /**
+   * What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order.
+   *
+   * @generated from field: string recorded_label = 4;
+   */
+  recordedLabel: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyResponse.
+ * Use `create(GetEffectivePolicyResponseSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyResponseSchema: GenMessage<GetEffectivePolicyResponse>;
+
+/**
+ * What to give to `ApplyPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyRequest
+ */
+export declare type ApplyPolicyRequest = Message<"logistics.orchestrator.v1.ApplyPolicyRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The policy file: YAML, at most 64 KiB.
+   *
+   * @generated from field: string document = 2;
+   */
+  document: string;
+
+  /**
+   * Why, for whoever reads the history later.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is.
+   *
+   * @generated from field: optional int32 expected_version = 4;
+   */
+  expectedVersion?: number | undefined;
+
+  /**
+   * Whether only to check it against all that is in force, and change nothing.
+   *
+   * @generated from field: bool check_only = 5;
+   */
+  checkOnly: boolean;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyRequest.
+ * Use `create(ApplyPolicyRequestSchema)` to create a new message.
+ */
+export declare const ApplyPolicyRequestSchema: GenMessage<ApplyPolicyRequest>;
+
+/**
+ * What `ApplyPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyResponse
+ */
+export declare type ApplyPolicyResponse = Message<"logistics.orchestrator.v1.ApplyPolicyResponse"> & {
+  /**
+   * The version in force now; with `check_only` what it would be.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+
+  /**
+   * Whether this call made it. False where the same content is in force already, and with `check_only`.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+
+  /**
+   * The effective policies that were explored, by their labels.
+   *
+   * @generated from field: repeated string explored = 3;
+   */
+  explored: string[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyResponse.
+ * Use `create(ApplyPolicyResponseSchema)` to create a new message.
+ */
+export declare const ApplyPolicyResponseSchema: GenMessage<ApplyPolicyResponse>;
+
+/**
  * What to give to `AcknowledgeException`.
  *
  * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionRequest
@@ -3466,6 +3726,46 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideExcursionRequestSchema;
     output: typeof DecideExcursionResponseSchema;
+  },
+  /**
+   * Lists the layers of policy that are in force, or every version of one.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListPolicies
+   */
+  listPolicies: {
+    methodKind: "unary";
+    input: typeof ListPoliciesRequestSchema;
+    output: typeof ListPoliciesResponseSchema;
+  },
+  /**
+   * Reads one version of a layer of policy.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetPolicy
+   */
+  getPolicy: {
+    methodKind: "unary";
+    input: typeof GetPolicyRequestSchema;
+    output: typeof GetPolicyResponseSchema;
+  },
+  /**
+   * Reads what all layers together demand of an order, a customer or a region, and which layer says what.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetEffectivePolicy
+   */
+  getEffectivePolicy: {
+    methodKind: "unary";
+    input: typeof GetEffectivePolicyRequestSchema;
+    output: typeof GetEffectivePolicyResponseSchema;
+  },
+  /**
+   * Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApplyPolicy
+   */
+  applyPolicy: {
+    methodKind: "unary";
+    input: typeof ApplyPolicyRequestSchema;
+    output: typeof ApplyPolicyResponseSchema;
   },
   /**
    * Takes note of an exception; the caller, or whom it names, owns it from then on.
