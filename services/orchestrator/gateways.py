@@ -18,10 +18,16 @@ from logistics.dispatch.v1 import (
     DispatchLoadResponse,
     GetDriverRequest,
     GetDriverResponse,
+    GetLoadRequest,
+    GetLoadResponse,
     GetVehicleRequest,
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
+    ReassignLoadResponse,
+    ReplanLoadRequest,
+    ReplanLoadResponse,
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
@@ -112,6 +118,18 @@ class FleetGateway(Protocol):
         """Read a driver."""
         ...
 
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        ...
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        ...
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
+        ...
+
 
 class GrpcErpGateway:
     """An ERP gateway over gRPC."""
@@ -185,3 +203,15 @@ class GrpcFleetGateway:
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
         """Read a driver."""
         return await call(self._stub.GetDriver(request))
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        return await call(self._stub.GetLoad(request))
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        return await call(self._stub.ReassignLoad(request))
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
+        return await call(self._stub.ReplanLoad(request))

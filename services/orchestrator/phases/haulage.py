@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 from gladhand.enums import short_name
 from logistics.load.v1 import Load, LoadState
+from services.orchestrator.deciders.load.custody import on_board_lines
+from services.orchestrator.deciders.load.reassigning import moves_nothing
+from services.orchestrator.deciders.load.road import ON_THE_ROAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +38,60 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckHours:
+    """Judge whether the driver has hours enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reassign:
+    """Ask the fleet to give the load to another vehicle or driver, which ends the dispatch of the old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchAnew:
+    """Ask the fleet to send out who takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Record that the load goes on, since no goods have to change vehicles."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPlan:
+    """Ask the fleet to acknowledge a proposed plan, or let it expire."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Nothing to do until something happens on the road, or a person decides."""
 
     reason: str
 
 
-Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Withdraw | Rest
+Step: TypeAlias = (
+    Assign | Dispatch | Free | TakeBack | Withdraw | CheckHours | Reassign | DispatchAnew | HandOver | OfferPlan | Rest
+)
 
 
-def phase(load: Load, *, dispatch_blocked: bool) -> Step:
-    """Return what a load needs next. `dispatch_blocked`: a hold, or an order that is not wholly planned."""
+def phase(load: Load, *, dispatch_blocked: bool, hours_due: bool = False) -> Step:
+    """Return what a load needs next.
+
+    `dispatch_blocked`: a hold, or an order that is not wholly planned. `hours_due`: the policy wants the hours of the
+    driver in charge to be judged before dispatch.
+    """
     if load.state == LoadState.LOAD_STATE_PLANNED:
         return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
-        return Rest("a hold or an order that is not wholly planned blocks dispatch") if dispatch_blocked else Dispatch()
+        if dispatch_blocked:
+            return Rest("a hold or an order that is not wholly planned blocks dispatch")
+        return CheckHours() if hours_due else Dispatch()
+    if load.state == LoadState.LOAD_STATE_REASSIGNING:
+        return _taking_over(load, dispatch_blocked=dispatch_blocked, hours_due=hours_due)
+    if load.state == LoadState.LOAD_STATE_INTERRUPTED and load.HasField("reassignment"):
+        return Reassign()
+    if load.HasField("proposal") and (load.state in ON_THE_ROAD or load.state == LoadState.LOAD_STATE_INTERRUPTED):
+        return OfferPlan()
     if load.state == LoadState.LOAD_STATE_COMPLETED:
         return Free()
     if load.state == LoadState.LOAD_STATE_CANCELLED:
@@ -57,3 +99,14 @@ def phase(load: Load, *, dispatch_blocked: bool) -> Step:
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
         return Withdraw()
     return Rest(short_name(LoadState, load.state).lower())
+
+
+def _taking_over(load: Load, *, dispatch_blocked: bool, hours_due: bool) -> Step:
+    """Return what a load needs whose new vehicle is named and does not have the goods yet."""
+    if not load.assignments[-1].dispatch_reference:
+        if dispatch_blocked:
+            return Rest("a hold blocks the dispatch of the new vehicle")
+        return CheckHours() if hours_due else DispatchAnew()
+    if moves_nothing(load) or not on_board_lines(load):
+        return HandOver()
+    return Rest("the goods are to be handed over")

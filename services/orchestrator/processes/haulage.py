@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from gladhand import ids
 from gladhand.bus.port import Delivery
+from gladhand.bus.timers import due_of
 from gladhand.calls import correlated
 from gladhand.envelope import EnvelopeType
 from gladhand.errors import FailedPrecondition, NotFound
@@ -24,6 +25,7 @@ from services.orchestrator.exceptions import open_exception
 from services.orchestrator.gateways import FleetGateway
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.haulage import Assign, Dispatch, Free, Rest, Step, TakeBack, Withdraw, phase
+from services.orchestrator.processes.reassignments import Reassignments
 from services.orchestrator.processes.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,8 @@ FILTERS = tuple(
     f"logistics.load.*.*.{token}"
     for token in (
         "planned", "assigned", "unassigned", "hold_lifted", "stop_departed", "stop_completed", "stop_failed",
-        "stop_skipped", "cancel_requested", "cancelled",
+        "stop_skipped", "cancel_requested", "cancelled", "reassignment_requested", "reassigned", "redispatched",
+        "hours_overridden", "plan_proposed", "handed_over",
     )
 )  # fmt: skip
 
@@ -42,17 +45,28 @@ _MAX_STEPS = 8
 class HaulageDriver:
     """Drives loads of the own fleet. `drive` may be called any number of times, at any moment."""
 
-    def __init__(self, journal: Journal, fleet: FleetGateway, on_free: Callable[[str], Awaitable[None]]) -> None:
-        """`on_free` is told the region in which a vehicle became free."""
+    def __init__(
+        self,
+        journal: Journal,
+        fleet: FleetGateway,
+        on_free: Callable[[str], Awaitable[None]],
+        road: Reassignments,
+    ) -> None:
+        """`on_free` is told the region in which a vehicle became free; `road` does what happens after dispatch."""
         self._journal = journal
         self._fleet = fleet
         self._on_free = on_free
+        self._road = road
         self._turns = Turns()
 
     async def handle(self, delivery: Delivery) -> None:
         """Wake the load of an event."""
         event = EnvelopeType.of(LoadEvent).decode(delivery.payload)
         await self.drive(event.load_id, event.event_id)
+
+    async def on_due(self, delivery: Delivery) -> None:
+        """Wake the load of a timer."""
+        await self.drive(due_of(delivery).key)
 
     async def drive(self, load_id: str, cause_event_id: str = "") -> None:
         """Do everything that is due for a load. Raises what the log and the fleet raise, refusals excepted."""
@@ -62,7 +76,9 @@ class HaulageDriver:
                 found = loaded.state.load
                 if found is None:
                     return
-                step = phase(found, dispatch_blocked=await self._dispatch_blocked(found))
+                step = phase(
+                    found, dispatch_blocked=await self._dispatch_blocked(found), hours_due=self._road.hours_due(found)
+                )
                 if isinstance(step, Rest):
                     return
                 cause = Cause(
@@ -92,6 +108,8 @@ class HaulageDriver:
                 return await self._withdraw(found, cause)
             case Rest():
                 pass
+            case _:
+                return await self._road.take(step, found, cause)
         return True
 
     async def _assign(self, found: Load, cause: Cause) -> bool:

@@ -12,6 +12,7 @@ from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
 from services.orchestrator.servicer.payables import PayableMethods
 from services.orchestrator.servicer.policies import PolicyMethods
+from services.orchestrator.servicer.road import RoadMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
 """Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
@@ -21,6 +22,6 @@ repetition of the first, and answer as if it had been done."""
 
 class OrchestratorServicer(
     OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
-    ExcursionMethods, PayableMethods, PolicyMethods,
+    ExcursionMethods, PayableMethods, PolicyMethods, RoadMethods,
 ):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

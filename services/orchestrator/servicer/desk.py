@@ -20,6 +20,7 @@ from services.orchestrator.processes.holds import Blocks, HoldRipple
 from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.read_model import ReadModel
@@ -43,6 +44,7 @@ class Desk:
     clock: Clock
     cold_chain: ColdChain
     policies: Policies
+    replanning: Replanning
 
 
 class Methods(OrchestratorServiceServicer):

@@ -78,6 +78,15 @@ class _Fleet(DispatchServiceServicer):
     async def GetDriver(self, request: Any, context: Any) -> Any:
         return await self._fleet.get_driver(request)
 
+    async def GetLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.get_load(request)
+
+    async def ReassignLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.reassign_load(request)
+
+    async def ReplanLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.replan_load(request)
+
 
 @dataclass(frozen=True, slots=True)
 class Gateways:

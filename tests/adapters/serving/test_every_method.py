@@ -60,7 +60,17 @@ SCOPES = sorted({scope for method in EVERY.values() for scope in method.GetOptio
 BY_CERTIFICATE = {
     "operator": set(EVERY),
     "orchestrator": named(
-        DISPATCH, "AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad", "GetDriver", "GetVehicle", "PlanLoads"
+        DISPATCH,
+        "AssignLoad",
+        "CancelLoad",
+        "CompleteLoad",
+        "DispatchLoad",
+        "GetDriver",
+        "GetVehicle",
+        "PlanLoads",
+        "GetLoad",
+        "ReassignLoad",
+        "ReplanLoad",
     )
     | named(
         ERP,

@@ -26,6 +26,10 @@ def run(*arguments: str, home: Path) -> Result:
         ["status"], ["orders", "list"], ["orders", "show", "1"], ["loads", "list"], ["trace", "1"],
         ["excursions", "list"], ["excursions", "show", "1"],
         ["excursions", "decide", "1", "release", "--by", "quinn", "--evidence", "fine"],
+        ["loads", "interrupt", "1", "-r", "engine"], ["loads", "resume", "1"],
+        ["loads", "reassign", "1", "--vehicle", "truck-2"], ["loads", "hand-over", "1", "--seal", "7"],
+        ["loads", "answer-for-hours", "1", "-r", "seen", "--by", "dora"], ["loads", "replan", "1", "-r", "closed"],
+        ["loads", "answer-plan", "1", "--refuse", "-r", "low bridge"],
         ["policy", "list"], ["policy", "show", "us@1"], ["policy", "show", "--order", "14"],
         ["policy", "diff", "us@1", "us@2"],
         ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
@@ -169,3 +173,8 @@ def test_half_a_question_about_policies_is_wrong_usage(command: list[str], tmp_p
         (tmp_path / name).write_text("name: us\n")
     files = [str(tmp_path / word) if word in {"one", "two"} else word for word in command]
     assert run("policy", *files, home=tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["reassign", "1"], ["replan", "1", "-r", "closed", "--at", "north"]])
+def test_half_a_wish_about_a_load_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    assert run("loads", *command, home=tmp_path).exit_code == 2

@@ -12,10 +12,14 @@ from services.orchestrator.deciders.load import (
     appointing,
     changing,
     completing,
+    custody,
     ending,
     estimates,
     facts,
+    hours,
     planning,
+    proposals,
+    reassigning,
     retracting,
 )
 from services.orchestrator.deciders.load.evolve import evolve
@@ -49,6 +53,15 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "change_cargo": changing.change_cargo,
     "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
+    "request_reassignment": reassigning.request,
+    "reassign": reassigning.reassign,
+    "fail_reassignment": reassigning.fail,
+    "hand_over": custody.hand_over,
+    "check_hours": hours.check,
+    "override_hours": hours.override,
+    "propose_plan": proposals.propose,
+    "accept_plan": proposals.accept,
+    "withdraw_plan": proposals.withdraw,
     "retract_fact": retracting.retract,
 }
 

@@ -21,7 +21,13 @@ class State:
     holds: Mapping[str, frozenset[Gate.ValueType]] = field(default_factory=dict)
     """Active holds and the gates that each blocks."""
     dispatched_epoch: int = 0
-    """The assignment that was dispatched; zero before."""
+    """The assignment that was dispatched last; zero before."""
+    custodian: int = 0
+    """The assignment that has the goods, or goes to fetch them: dispatched first, or handed over to; zero before."""
+    interrupted_by: str | None = None
+    """The exception behind an interruption, empty where none was named; None while the load is not interrupted."""
+    interruptions: tuple[str, ...] = ()
+    """Every exception that ever interrupted the load, oldest first."""
     derived: frozenset[str] = frozenset()
     """Times that nobody told and a departure let us infer, as `<stop id>/arrival` or `<stop id>/completion`."""
     heard: Mapping[str, tuple[LoadEvent, ...]] = field(default_factory=dict)

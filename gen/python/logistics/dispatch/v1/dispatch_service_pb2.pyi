@@ -541,6 +541,8 @@ class ReplanLoadRequest(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ONLY_FIELD_NUMBER: _builtins.int
+    PROPOSED_LOAD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call happen once. UUID."""
     load_id: _builtins.str
@@ -549,6 +551,8 @@ class ReplanLoadRequest(_message.Message):
     """The plan that the caller knows; another in force refuses the call with PLAN_VERSION_CONFLICT."""
     reason: _builtins.str
     """Why, for people. Unset means not told."""
+    proposal_only: _builtins.bool
+    """Whether the plan is only made and not put in force."""
     @_builtins.property
     def locked_stop_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Stops that must stay as they are: done, being served, or frozen. They must be the first of the plan."""
@@ -569,6 +573,10 @@ class ReplanLoadRequest(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when on it can drive on. Unset means now, or the planned end of the last locked stop where that is later."""
 
+    @_builtins.property
+    def proposed_load(self) -> _load_pb2.Load:
+        """A plan to put in force as it is, instead of making one: its stops and figures count. Unset means that one is made."""
+
     def __init__(
         self,
         *,
@@ -581,10 +589,12 @@ class ReplanLoadRequest(_message.Message):
         position: _place_pb2.GeoPoint | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        proposal_only: _builtins.bool = ...,
+        proposed_load: _load_pb2.Load | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "proposed_load", b"proposed_load", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_orders", b"added_orders", "dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "locked_stop_ids", b"locked_stop_ids", "position", b"position", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_orders", b"added_orders", "dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "locked_stop_ids", b"locked_stop_ids", "position", b"position", "proposal_only", b"proposal_only", "proposed_load", b"proposed_load", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,18 +607,28 @@ class ReplanLoadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAD_FIELD_NUMBER: _builtins.int
+    UNASSIGNED_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    pending: _builtins.bool
+    """Whether the plan waits for the driver's answer and is not in force yet. Never set by fleet systems that answer for their drivers."""
     @_builtins.property
     def load(self) -> _load_pb2.Load:
         """The load with `plan_version` one higher; stops kept their `stop_id`."""
+
+    @_builtins.property
+    def unassigned(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnassignedOrder]:
+        """What a proposal leaves out, with the planner's reasons. Empty unless `proposal_only` was asked for."""
 
     def __init__(
         self,
         *,
         load: _load_pb2.Load | None = ...,
+        unassigned: _abc.Iterable[Global___UnassignedOrder] | None = ...,
+        pending: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "pending", b"pending", "unassigned", b"unassigned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

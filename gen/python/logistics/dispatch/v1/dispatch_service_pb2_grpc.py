@@ -168,7 +168,8 @@ class DispatchServiceServicer:
 
     def ReplanLoad(self, request, context):
         """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-        stop, the old one stays in force.
+        stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+        board; with `proposed_load` a plan that was made that way is put in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,8 @@ class DispatchServiceStub:
     """Ends a dispatched load whose stops have ended, and frees its vehicle and driver."""
     ReplanLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReplanLoadRequest, _dispatch_service_pb2.ReplanLoadResponse]
     """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-    stop, the old one stays in force.
+    stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+    board; with `proposed_load` a plan that was made that way is put in force.
     """
     ReassignLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReassignLoadRequest, _dispatch_service_pb2.ReassignLoadResponse]
     """Gives an assigned or dispatched load to another vehicle or driver. Ends the assignment in force and begins the next
@@ -109,7 +110,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Ends a dispatched load whose stops have ended, and frees its vehicle and driver."""
     ReplanLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReplanLoadRequest, _dispatch_service_pb2.ReplanLoadResponse]  # type: ignore[assignment]
     """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-    stop, the old one stays in force.
+    stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+    board; with `proposed_load` a plan that was made that way is put in force.
     """
     ReassignLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReassignLoadRequest, _dispatch_service_pb2.ReassignLoadResponse]  # type: ignore[assignment]
     """Gives an assigned or dispatched load to another vehicle or driver. Ends the assignment in force and begins the next
@@ -196,7 +198,8 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ReplanLoadResponse, _abc.Awaitable[_dispatch_service_pb2.ReplanLoadResponse]]:
         """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-        stop, the old one stays in force.
+        stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+        board; with `proposed_load` a plan that was made that way is put in force.
         """
 
     @_abc_1.abstractmethod

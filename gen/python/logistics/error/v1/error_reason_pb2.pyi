@@ -284,6 +284,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
     Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
     """
+    ERROR_REASON_HOURS_NOT_ENOUGH: _ErrorReason.ValueType  # 70
+    """The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+    Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+    """
     ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
     """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
     Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -577,6 +581,10 @@ Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "de
 ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 65
 """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
 Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+"""
+ERROR_REASON_HOURS_NOT_ENOUGH: ErrorReason.ValueType  # 70
+"""The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
 """
 ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
 """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.

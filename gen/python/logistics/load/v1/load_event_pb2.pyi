@@ -82,6 +82,13 @@ class LoadEvent(_message.Message):
     ETA_CHANGED_FIELD_NUMBER: _builtins.int
     HOLD_APPLIED_FIELD_NUMBER: _builtins.int
     HOLD_LIFTED_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_REQUESTED_FIELD_NUMBER: _builtins.int
+    REDISPATCHED_FIELD_NUMBER: _builtins.int
+    LATE_FACT_RECORDED_FIELD_NUMBER: _builtins.int
+    HOURS_CHECKED_FIELD_NUMBER: _builtins.int
+    HOURS_OVERRIDDEN_FIELD_NUMBER: _builtins.int
+    PLAN_PROPOSED_FIELD_NUMBER: _builtins.int
+    PLAN_WITHDRAWN_FIELD_NUMBER: _builtins.int
     APPOINTMENT_SET_FIELD_NUMBER: _builtins.int
     STOP_FACT_NOTED_FIELD_NUMBER: _builtins.int
     STOP_FACT_RETRACTED_FIELD_NUMBER: _builtins.int
@@ -256,6 +263,34 @@ class LoadEvent(_message.Message):
         """A hold no longer blocks anything."""
 
     @_builtins.property
+    def reassignment_requested(self) -> Global___LoadReassignmentRequested:
+        """Another vehicle is to take over; the fleet system has not been asked yet."""
+
+    @_builtins.property
+    def redispatched(self) -> Global___LoadRedispatched:
+        """The fleet system confirmed the dispatch of the vehicle that takes over."""
+
+    @_builtins.property
+    def late_fact_recorded(self) -> Global___LoadLateFactRecorded:
+        """A vehicle that was replaced told late of a stop that it did not serve."""
+
+    @_builtins.property
+    def hours_checked(self) -> Global___LoadHoursChecked:
+        """The driver's hours were judged."""
+
+    @_builtins.property
+    def hours_overridden(self) -> Global___LoadHoursOverridden:
+        """Somebody answers for a driver whose hours are not known to be enough."""
+
+    @_builtins.property
+    def plan_proposed(self) -> Global___LoadPlanProposed:
+        """A new plan waits to be acknowledged."""
+
+    @_builtins.property
+    def plan_withdrawn(self) -> Global___LoadPlanWithdrawn:
+        """A proposed plan came to nothing; the old one stays in force."""
+
+    @_builtins.property
     def appointment_set(self) -> Global___StopAppointmentSet:
         """An appointment was asked for, agreed, changed or missed."""
 
@@ -318,15 +353,22 @@ class LoadEvent(_message.Message):
         eta_changed: Global___LoadEtaChanged | None = ...,
         hold_applied: Global___LoadHoldApplied | None = ...,
         hold_lifted: Global___LoadHoldLifted | None = ...,
+        reassignment_requested: Global___LoadReassignmentRequested | None = ...,
+        redispatched: Global___LoadRedispatched | None = ...,
+        late_fact_recorded: Global___LoadLateFactRecorded | None = ...,
+        hours_checked: Global___LoadHoursChecked | None = ...,
+        hours_overridden: Global___LoadHoursOverridden | None = ...,
+        plan_proposed: Global___LoadPlanProposed | None = ...,
+        plan_withdrawn: Global___LoadPlanWithdrawn | None = ...,
         appointment_set: Global___StopAppointmentSet | None = ...,
         stop_fact_noted: Global___StopFactNoted | None = ...,
         stop_fact_retracted: Global___StopFactRetracted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "interrupted", b"interrupted", "occur_time", b"occur_time", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "receive_time", b"receive_time", "record_time", b"record_time", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "interrupted", b"interrupted", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "receive_time", b"receive_time", "record_time", b"record_time", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "appointment_set", "stop_fact_noted", "stop_fact_retracted"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "reassignment_requested", "redispatched", "late_fact_recorded", "hours_checked", "hours_overridden", "plan_proposed", "plan_withdrawn", "appointment_set", "stop_fact_noted", "stop_fact_retracted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -896,6 +938,7 @@ class LoadReplanned(_message.Message):
     STOPS_FIELD_NUMBER: _builtins.int
     FIGURES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     plan_version: _builtins.int
     """The new version."""
     reason: _builtins.str
@@ -908,6 +951,10 @@ class LoadReplanned(_message.Message):
     def figures(self) -> _load_pb2.PlanFigures:
         """Figures of the new plan."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.LeftOut]:
+        """What the plan leaves out, with the planner's reasons. Empty means nothing."""
+
     def __init__(
         self,
         *,
@@ -915,10 +962,11 @@ class LoadReplanned(_message.Message):
         stops: _abc.Iterable[_load_pb2.Stop] | None = ...,
         figures: _load_pb2.PlanFigures | None = ...,
         reason: _builtins.str = ...,
+        left_out: _abc.Iterable[_load_pb2.LeftOut] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "plan_version", b"plan_version", "reason", b"reason", "stops", b"stops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "left_out", b"left_out", "plan_version", b"plan_version", "reason", b"reason", "stops", b"stops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1009,16 +1057,20 @@ class LoadReassignmentFailed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why."""
+    epoch: _builtins.int
+    """The assignment that is in force and not dispatched, or the old one where the fleet system had not begun a new one."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1032,21 +1084,27 @@ class LoadHandedOver(_message.Message):
 
     TASKS_FIELD_NUMBER: _builtins.int
     LOADED_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
     loaded: _builtins.bool
     """Whether anything was on board."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
         """What was handed over, by line."""
 
+    @_builtins.property
+    def transfer(self) -> _load_pb2.CustodyTransfer:
+        """What passed, where and to whom. Unset on events of before custody was recorded."""
+
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
         loaded: _builtins.bool = ...,
+        transfer: _load_pb2.CustodyTransfer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded", b"loaded", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded", b"loaded", "tasks", b"tasks", "transfer", b"transfer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1205,6 +1263,204 @@ class LoadHoldLifted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadHoldLifted: _TypeAlias = LoadHoldLifted  # noqa: Y015
+
+@_typing.final
+class LoadReassignmentRequested(_message.Message):
+    """Another vehicle is to take over; the fleet system has not been asked yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted."""
+
+    def __init__(
+        self,
+        *,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadReassignmentRequested: _TypeAlias = LoadReassignmentRequested  # noqa: Y015
+
+@_typing.final
+class LoadRedispatched(_message.Message):
+    """The fleet system confirmed the dispatch of the vehicle that takes over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    dispatch_reference: _builtins.str
+    """The fleet system's name of the dispatch."""
+    epoch: _builtins.int
+    """The assignment that was dispatched."""
+    plan_version: _builtins.int
+    """The plan that was dispatched."""
+    def __init__(
+        self,
+        *,
+        dispatch_reference: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        plan_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispatch_reference", b"dispatch_reference", "epoch", b"epoch", "plan_version", b"plan_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadRedispatched: _TypeAlias = LoadRedispatched  # noqa: Y015
+
+@_typing.final
+class LoadLateFactRecorded(_message.Message):
+    """A vehicle that was replaced told late of a stop that it did not serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment in force when it happened."""
+    @_builtins.property
+    def fact(self) -> _load_pb2.EpochFact:
+        """The fact."""
+
+    def __init__(
+        self,
+        *,
+        fact: _load_pb2.EpochFact | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "fact", b"fact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadLateFactRecorded: _TypeAlias = LoadLateFactRecorded  # noqa: Y015
+
+@_typing.final
+class LoadHoursChecked(_message.Message):
+    """The driver's hours were judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    @_builtins.property
+    def check(self) -> _load_pb2.HoursCheck:
+        """The judgement."""
+
+    def __init__(
+        self,
+        *,
+        check: _load_pb2.HoursCheck | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadHoursChecked: _TypeAlias = LoadHoursChecked  # noqa: Y015
+
+@_typing.final
+class LoadHoursOverridden(_message.Message):
+    """Somebody answers for a driver whose hours are not known to be enough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    overridden_by: _builtins.str
+    """Who."""
+    scope: _builtins.str
+    """The scope by which they may."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        overridden_by: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "overridden_by", b"overridden_by", "reason", b"reason", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadHoursOverridden: _TypeAlias = LoadHoursOverridden  # noqa: Y015
+
+@_typing.final
+class LoadPlanProposed(_message.Message):
+    """A new plan waits to be acknowledged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _load_pb2.PlanProposal:
+        """The plan."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _load_pb2.PlanProposal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPlanProposed: _TypeAlias = LoadPlanProposed  # noqa: Y015
+
+@_typing.final
+class LoadPlanWithdrawn(_message.Message):
+    """A proposed plan came to nothing; the old one stays in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    plan_version: _builtins.int
+    """The version that it would have had."""
+    code: _builtins.str
+    """What became of it: REFUSED, EXPIRED or SUPERSEDED."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        plan_version: _builtins.int = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "plan_version", b"plan_version", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPlanWithdrawn: _TypeAlias = LoadPlanWithdrawn  # noqa: Y015
 
 @_typing.final
 class StopAppointmentSet(_message.Message):

@@ -2331,6 +2331,486 @@ class DecideExcursionResponse(_message.Message):
 Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
 
 @_typing.final
+class InterruptLoadRequest(_message.Message):
+    """What to give to `InterruptLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    ACCIDENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    accident: _builtins.bool
+    """Whether it was an accident; otherwise it is a breakdown."""
+    reason: _builtins.str
+    """What happened, in a sentence. Always set."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        accident: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accident", b"accident", "load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadRequest: _TypeAlias = InterruptLoadRequest  # noqa: Y015
+
+@_typing.final
+class InterruptLoadResponse(_message.Message):
+    """What `InterruptLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadResponse: _TypeAlias = InterruptLoadResponse  # noqa: Y015
+
+@_typing.final
+class ResumeLoadRequest(_message.Message):
+    """What to give to `ResumeLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    reason: _builtins.str
+    """Why it can go on, in a sentence. Unset means not told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadRequest: _TypeAlias = ResumeLoadRequest  # noqa: Y015
+
+@_typing.final
+class ResumeLoadResponse(_message.Message):
+    """What `ResumeLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadResponse: _TypeAlias = ResumeLoadResponse  # noqa: Y015
+
+@_typing.final
+class ReassignLoadRequest(_message.Message):
+    """What to give to `ReassignLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted. `expected_epoch` names the assignment that the caller knows."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reassignment", b"reassignment", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadRequest: _TypeAlias = ReassignLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReassignLoadResponse(_message.Message):
+    """What `ReassignLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadResponse: _TypeAlias = ReassignLoadResponse  # noqa: Y015
+
+@_typing.final
+class HandOverLoadRequest(_message.Message):
+    """What to give to `HandOverLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    SEAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment that takes over, as the caller knows it. Zero means the one in force."""
+    temperature_celsius: _builtins.float
+    """Temperature of the goods as they passed, in degrees Celsius. Unset means not measured."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When goods passed. Unset means now."""
+
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where. Unset means where the reassignment said."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What was counted, by line in `actual`. Empty means everything that is on board by the record."""
+
+    @_builtins.property
+    def seal_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seals of the new vehicle. Empty means none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        seal_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "location", b"location", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "epoch", b"epoch", "load_id", b"load_id", "location", b"location", "request_id", b"request_id", "seal_numbers", b"seal_numbers", "tasks", b"tasks", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+
+Global___HandOverLoadRequest: _TypeAlias = HandOverLoadRequest  # noqa: Y015
+
+@_typing.final
+class HandOverLoadResponse(_message.Message):
+    """What `HandOverLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverLoadResponse: _TypeAlias = HandOverLoadResponse  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursRequest(_message.Message):
+    """What to give to `OverrideDriverHours`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    reason: _builtins.str
+    """Why it is right all the same, in a sentence. Always set."""
+    overridden_by: _builtins.str
+    """Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        overridden_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "load_id", b"load_id", "overridden_by", b"overridden_by", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursRequest: _TypeAlias = OverrideDriverHoursRequest  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursResponse(_message.Message):
+    """What `OverrideDriverHours` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursResponse: _TypeAlias = OverrideDriverHoursResponse  # noqa: Y015
+
+@_typing.final
+class ReplanLoadRequest(_message.Message):
+    """What to give to `ReplanLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_ORDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    expected_plan_version: _builtins.int
+    """The plan that the caller knows."""
+    reason: _builtins.str
+    """Why, for people, for example `road closed`. Unset means not told."""
+    @_builtins.property
+    def position(self) -> _place_pb2.GeoPoint:
+        """Where the vehicle is. Unset means at its last locked stop."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it can drive on. Unset means now."""
+
+    @_builtins.property
+    def dropped_order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Orders whose goods are not on board and that are to leave the load."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        expected_plan_version: _builtins.int = ...,
+        position: _place_pb2.GeoPoint | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "position", b"position", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadRequest: _TypeAlias = ReplanLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReplanLoadResponse(_message.Message):
+    """What `ReplanLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadResponse: _TypeAlias = ReplanLoadResponse  # noqa: Y015
+
+@_typing.final
+class AnswerPlanRequest(_message.Message):
+    """What to give to `AnswerPlan`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    plan_version: _builtins.int
+    """The version of the proposal."""
+    accepted: _builtins.bool
+    """Whether it is taken."""
+    reason: _builtins.str
+    """Why not. Unset where it is."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        plan_version: _builtins.int = ...,
+        accepted: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "load_id", b"load_id", "plan_version", b"plan_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanRequest: _TypeAlias = AnswerPlanRequest  # noqa: Y015
+
+@_typing.final
+class AnswerPlanResponse(_message.Message):
+    """What `AnswerPlan` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanResponse: _TypeAlias = AnswerPlanResponse  # noqa: Y015
+
+@_typing.final
 class ListPoliciesRequest(_message.Message):
     """What to give to `ListPolicies`."""
 

@@ -537,6 +537,20 @@ export declare type ReplanLoadRequest = Message<"logistics.dispatch.v1.ReplanLoa
    * @generated from field: string reason = 9;
    */
   reason: string;
+
+  /**
+   * Whether the plan is only made and not put in force.
+   *
+   * @generated from field: bool proposal_only = 10;
+   */
+  proposalOnly: boolean;
+
+  /**
+   * A plan to put in force as it is, instead of making one: its stops and figures count. Unset means that one is made.
+   *
+   * @generated from field: logistics.load.v1.Load proposed_load = 11;
+   */
+  proposedLoad?: Load | undefined;
 };
 
 /**
@@ -557,6 +571,20 @@ export declare type ReplanLoadResponse = Message<"logistics.dispatch.v1.ReplanLo
    * @generated from field: logistics.load.v1.Load load = 1;
    */
   load?: Load | undefined;
+
+  /**
+   * What a proposal leaves out, with the planner's reasons. Empty unless `proposal_only` was asked for.
+   *
+   * @generated from field: repeated logistics.dispatch.v1.UnassignedOrder unassigned = 2;
+   */
+  unassigned: UnassignedOrder[];
+
+  /**
+   * Whether the plan waits for the driver's answer and is not in force yet. Never set by fleet systems that answer for their drivers.
+   *
+   * @generated from field: bool pending = 3;
+   */
+  pending: boolean;
 };
 
 /**
@@ -1362,7 +1390,8 @@ export declare const DispatchService: GenService<{
   },
   /**
    * Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-   * stop, the old one stays in force.
+   * stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+   * board; with `proposed_load` a plan that was made that way is put in force.
    *
    * @generated from rpc logistics.dispatch.v1.DispatchService.ReplanLoad
    */

@@ -545,6 +545,14 @@ export enum ErrorReason {
   POLICY_NOT_FOUND = 65,
 
   /**
+   * The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+   * Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+   *
+   * @generated from enum value: ERROR_REASON_HOURS_NOT_ENOUGH = 70;
+   */
+  HOURS_NOT_ENOUGH = 70,
+
+  /**
    * Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
    * Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
    *

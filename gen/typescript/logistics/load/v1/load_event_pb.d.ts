@@ -7,7 +7,7 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { Appointment, Assignment, Load, LoadState, PlanFigures, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, CustodyTransfer, EpochFact, HoursCheck, LeftOut, Load, LoadState, PlanFigures, PlanProposal, Reassignment, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
@@ -398,6 +398,62 @@ export declare type LoadEvent = Message<"logistics.load.v1.LoadEvent"> & {
      */
     value: LoadHoldLifted;
     case: "holdLifted";
+  } | {
+    /**
+     * Another vehicle is to take over; the fleet system has not been asked yet.
+     *
+     * @generated from field: logistics.load.v1.LoadReassignmentRequested reassignment_requested = 137;
+     */
+    value: LoadReassignmentRequested;
+    case: "reassignmentRequested";
+  } | {
+    /**
+     * The fleet system confirmed the dispatch of the vehicle that takes over.
+     *
+     * @generated from field: logistics.load.v1.LoadRedispatched redispatched = 138;
+     */
+    value: LoadRedispatched;
+    case: "redispatched";
+  } | {
+    /**
+     * A vehicle that was replaced told late of a stop that it did not serve.
+     *
+     * @generated from field: logistics.load.v1.LoadLateFactRecorded late_fact_recorded = 139;
+     */
+    value: LoadLateFactRecorded;
+    case: "lateFactRecorded";
+  } | {
+    /**
+     * The driver's hours were judged.
+     *
+     * @generated from field: logistics.load.v1.LoadHoursChecked hours_checked = 140;
+     */
+    value: LoadHoursChecked;
+    case: "hoursChecked";
+  } | {
+    /**
+     * Somebody answers for a driver whose hours are not known to be enough.
+     *
+     * @generated from field: logistics.load.v1.LoadHoursOverridden hours_overridden = 141;
+     */
+    value: LoadHoursOverridden;
+    case: "hoursOverridden";
+  } | {
+    /**
+     * A new plan waits to be acknowledged.
+     *
+     * @generated from field: logistics.load.v1.LoadPlanProposed plan_proposed = 142;
+     */
+    value: LoadPlanProposed;
+    case: "planProposed";
+  } | {
+    /**
+     * A proposed plan came to nothing; the old one stays in force.
+     *
+     * @generated from field: logistics.load.v1.LoadPlanWithdrawn plan_withdrawn = 143;
+     */
+    value: LoadPlanWithdrawn;
+    case: "planWithdrawn";
   } | {
     /**
      * An appointment was asked for, agreed, changed or missed.
@@ -1040,6 +1096,13 @@ export declare type LoadReplanned = Message<"logistics.load.v1.LoadReplanned"> &
    * @generated from field: string reason = 4;
    */
   reason: string;
+
+  /**
+   * What the plan leaves out, with the planner's reasons. Empty means nothing.
+   *
+   * @generated from field: repeated logistics.load.v1.LeftOut left_out = 5;
+   */
+  leftOut: LeftOut[];
 };
 
 /**
@@ -1134,6 +1197,13 @@ export declare type LoadReassignmentFailed = Message<"logistics.load.v1.LoadReas
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * The assignment that is in force and not dispatched, or the old one where the fleet system had not begun a new one.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
 };
 
 /**
@@ -1161,6 +1231,13 @@ export declare type LoadHandedOver = Message<"logistics.load.v1.LoadHandedOver">
    * @generated from field: bool loaded = 2;
    */
   loaded: boolean;
+
+  /**
+   * What passed, where and to whom. Unset on events of before custody was recorded.
+   *
+   * @generated from field: logistics.load.v1.CustodyTransfer transfer = 3;
+   */
+  transfer?: CustodyTransfer | undefined;
 };
 
 /**
@@ -1316,6 +1393,209 @@ export declare type LoadHoldLifted = Message<"logistics.load.v1.LoadHoldLifted">
  * Use `create(LoadHoldLiftedSchema)` to create a new message.
  */
 export declare const LoadHoldLiftedSchema: GenMessage<LoadHoldLifted>;
+
+/**
+ * Another vehicle is to take over; the fleet system has not been asked yet.
+ *
+ * @generated from message logistics.load.v1.LoadReassignmentRequested
+ */
+export declare type LoadReassignmentRequested = Message<"logistics.load.v1.LoadReassignmentRequested"> & {
+  /**
+   * What is wanted.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 1;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadReassignmentRequested.
+ * Use `create(LoadReassignmentRequestedSchema)` to create a new message.
+ */
+export declare const LoadReassignmentRequestedSchema: GenMessage<LoadReassignmentRequested>;
+
+/**
+ * The fleet system confirmed the dispatch of the vehicle that takes over.
+ *
+ * @generated from message logistics.load.v1.LoadRedispatched
+ */
+export declare type LoadRedispatched = Message<"logistics.load.v1.LoadRedispatched"> & {
+  /**
+   * The fleet system's name of the dispatch.
+   *
+   * @generated from field: string dispatch_reference = 1;
+   */
+  dispatchReference: string;
+
+  /**
+   * The assignment that was dispatched.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+
+  /**
+   * The plan that was dispatched.
+   *
+   * @generated from field: int32 plan_version = 3;
+   */
+  planVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadRedispatched.
+ * Use `create(LoadRedispatchedSchema)` to create a new message.
+ */
+export declare const LoadRedispatchedSchema: GenMessage<LoadRedispatched>;
+
+/**
+ * A vehicle that was replaced told late of a stop that it did not serve.
+ *
+ * @generated from message logistics.load.v1.LoadLateFactRecorded
+ */
+export declare type LoadLateFactRecorded = Message<"logistics.load.v1.LoadLateFactRecorded"> & {
+  /**
+   * The fact.
+   *
+   * @generated from field: logistics.load.v1.EpochFact fact = 1;
+   */
+  fact?: EpochFact | undefined;
+
+  /**
+   * The assignment in force when it happened.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadLateFactRecorded.
+ * Use `create(LoadLateFactRecordedSchema)` to create a new message.
+ */
+export declare const LoadLateFactRecordedSchema: GenMessage<LoadLateFactRecorded>;
+
+/**
+ * The driver's hours were judged.
+ *
+ * @generated from message logistics.load.v1.LoadHoursChecked
+ */
+export declare type LoadHoursChecked = Message<"logistics.load.v1.LoadHoursChecked"> & {
+  /**
+   * The judgement.
+   *
+   * @generated from field: logistics.load.v1.HoursCheck check = 1;
+   */
+  check?: HoursCheck | undefined;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadHoursChecked.
+ * Use `create(LoadHoursCheckedSchema)` to create a new message.
+ */
+export declare const LoadHoursCheckedSchema: GenMessage<LoadHoursChecked>;
+
+/**
+ * Somebody answers for a driver whose hours are not known to be enough.
+ *
+ * @generated from message logistics.load.v1.LoadHoursOverridden
+ */
+export declare type LoadHoursOverridden = Message<"logistics.load.v1.LoadHoursOverridden"> & {
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Who.
+   *
+   * @generated from field: string overridden_by = 2;
+   */
+  overriddenBy: string;
+
+  /**
+   * The scope by which they may.
+   *
+   * @generated from field: string scope = 3;
+   */
+  scope: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadHoursOverridden.
+ * Use `create(LoadHoursOverriddenSchema)` to create a new message.
+ */
+export declare const LoadHoursOverriddenSchema: GenMessage<LoadHoursOverridden>;
+
+/**
+ * A new plan waits to be acknowledged.
+ *
+ * @generated from message logistics.load.v1.LoadPlanProposed
+ */
+export declare type LoadPlanProposed = Message<"logistics.load.v1.LoadPlanProposed"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: logistics.load.v1.PlanProposal proposal = 1;
+   */
+  proposal?: PlanProposal | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadPlanProposed.
+ * Use `create(LoadPlanProposedSchema)` to create a new message.
+ */
+export declare const LoadPlanProposedSchema: GenMessage<LoadPlanProposed>;
+
+/**
+ * A proposed plan came to nothing; the old one stays in force.
+ *
+ * @generated from message logistics.load.v1.LoadPlanWithdrawn
+ */
+export declare type LoadPlanWithdrawn = Message<"logistics.load.v1.LoadPlanWithdrawn"> & {
+  /**
+   * The version that it would have had.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+
+  /**
+   * What became of it: REFUSED, EXPIRED or SUPERSEDED.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadPlanWithdrawn.
+ * Use `create(LoadPlanWithdrawnSchema)` to create a new message.
+ */
+export declare const LoadPlanWithdrawnSchema: GenMessage<LoadPlanWithdrawn>;
 
 /**
  * An appointment was asked for, agreed, changed or missed.

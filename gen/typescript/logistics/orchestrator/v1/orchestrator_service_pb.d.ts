@@ -7,10 +7,10 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
-import type { Location } from "../../type/v1/place_pb.js";
+import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
 import type { GateCheck, GateCheckKind, Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
-import type { Appointment, Load, LoadState } from "../../load/v1/load_pb.js";
+import type { Appointment, Load, LoadState, Reassignment, StopTask } from "../../load/v1/load_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
 import type { Gate, Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
@@ -2412,6 +2412,531 @@ export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1
 export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
 
 /**
+ * What to give to `InterruptLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadRequest
+ */
+export declare type InterruptLoadRequest = Message<"logistics.orchestrator.v1.InterruptLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Whether it was an accident; otherwise it is a breakdown.
+   *
+   * @generated from field: bool accident = 3;
+   */
+  accident: boolean;
+
+  /**
+   * What happened, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadRequest.
+ * Use `create(InterruptLoadRequestSchema)` to create a new message.
+ */
+export declare const InterruptLoadRequestSchema: GenMessage<InterruptLoadRequest>;
+
+/**
+ * What `InterruptLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadResponse
+ */
+export declare type InterruptLoadResponse = Message<"logistics.orchestrator.v1.InterruptLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadResponse.
+ * Use `create(InterruptLoadResponseSchema)` to create a new message.
+ */
+export declare const InterruptLoadResponseSchema: GenMessage<InterruptLoadResponse>;
+
+/**
+ * What to give to `ResumeLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadRequest
+ */
+export declare type ResumeLoadRequest = Message<"logistics.orchestrator.v1.ResumeLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Why it can go on, in a sentence. Unset means not told.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadRequest.
+ * Use `create(ResumeLoadRequestSchema)` to create a new message.
+ */
+export declare const ResumeLoadRequestSchema: GenMessage<ResumeLoadRequest>;
+
+/**
+ * What `ResumeLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadResponse
+ */
+export declare type ResumeLoadResponse = Message<"logistics.orchestrator.v1.ResumeLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadResponse.
+ * Use `create(ResumeLoadResponseSchema)` to create a new message.
+ */
+export declare const ResumeLoadResponseSchema: GenMessage<ResumeLoadResponse>;
+
+/**
+ * What to give to `ReassignLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadRequest
+ */
+export declare type ReassignLoadRequest = Message<"logistics.orchestrator.v1.ReassignLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * What is wanted. `expected_epoch` names the assignment that the caller knows.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 3;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadRequest.
+ * Use `create(ReassignLoadRequestSchema)` to create a new message.
+ */
+export declare const ReassignLoadRequestSchema: GenMessage<ReassignLoadRequest>;
+
+/**
+ * What `ReassignLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadResponse
+ */
+export declare type ReassignLoadResponse = Message<"logistics.orchestrator.v1.ReassignLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadResponse.
+ * Use `create(ReassignLoadResponseSchema)` to create a new message.
+ */
+export declare const ReassignLoadResponseSchema: GenMessage<ReassignLoadResponse>;
+
+/**
+ * What to give to `HandOverLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadRequest
+ */
+export declare type HandOverLoadRequest = Message<"logistics.orchestrator.v1.HandOverLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment that takes over, as the caller knows it. Zero means the one in force.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * When goods passed. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means where the reassignment said.
+   *
+   * @generated from field: logistics.type.v1.Location location = 5;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What was counted, by line in `actual`. Empty means everything that is on board by the record.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 6;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 7;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 8;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadRequest.
+ * Use `create(HandOverLoadRequestSchema)` to create a new message.
+ */
+export declare const HandOverLoadRequestSchema: GenMessage<HandOverLoadRequest>;
+
+/**
+ * What `HandOverLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadResponse
+ */
+export declare type HandOverLoadResponse = Message<"logistics.orchestrator.v1.HandOverLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadResponse.
+ * Use `create(HandOverLoadResponseSchema)` to create a new message.
+ */
+export declare const HandOverLoadResponseSchema: GenMessage<HandOverLoadResponse>;
+
+/**
+ * What to give to `OverrideDriverHours`.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursRequest
+ */
+export declare type OverrideDriverHoursRequest = Message<"logistics.orchestrator.v1.OverrideDriverHoursRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * Why it is right all the same, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before.
+   *
+   * @generated from field: string overridden_by = 5;
+   */
+  overriddenBy: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursRequest.
+ * Use `create(OverrideDriverHoursRequestSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursRequestSchema: GenMessage<OverrideDriverHoursRequest>;
+
+/**
+ * What `OverrideDriverHours` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursResponse
+ */
+export declare type OverrideDriverHoursResponse = Message<"logistics.orchestrator.v1.OverrideDriverHoursResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursResponse.
+ * Use `create(OverrideDriverHoursResponseSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursResponseSchema: GenMessage<OverrideDriverHoursResponse>;
+
+/**
+ * What to give to `ReplanLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadRequest
+ */
+export declare type ReplanLoadRequest = Message<"logistics.orchestrator.v1.ReplanLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The plan that the caller knows.
+   *
+   * @generated from field: int32 expected_plan_version = 3;
+   */
+  expectedPlanVersion: number;
+
+  /**
+   * Where the vehicle is. Unset means at its last locked stop.
+   *
+   * @generated from field: logistics.type.v1.GeoPoint position = 4;
+   */
+  position?: GeoPoint | undefined;
+
+  /**
+   * From when on it can drive on. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Orders whose goods are not on board and that are to leave the load.
+   *
+   * @generated from field: repeated string dropped_order_ids = 6;
+   */
+  droppedOrderIds: string[];
+
+  /**
+   * Why, for people, for example `road closed`. Unset means not told.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadRequest.
+ * Use `create(ReplanLoadRequestSchema)` to create a new message.
+ */
+export declare const ReplanLoadRequestSchema: GenMessage<ReplanLoadRequest>;
+
+/**
+ * What `ReplanLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadResponse
+ */
+export declare type ReplanLoadResponse = Message<"logistics.orchestrator.v1.ReplanLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadResponse.
+ * Use `create(ReplanLoadResponseSchema)` to create a new message.
+ */
+export declare const ReplanLoadResponseSchema: GenMessage<ReplanLoadResponse>;
+
+/**
+ * What to give to `AnswerPlan`.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanRequest
+ */
+export declare type AnswerPlanRequest = Message<"logistics.orchestrator.v1.AnswerPlanRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 3;
+   */
+  planVersion: number;
+
+  /**
+   * Whether it is taken.
+   *
+   * @generated from field: bool accepted = 4;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not. Unset where it is.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanRequest.
+ * Use `create(AnswerPlanRequestSchema)` to create a new message.
+ */
+export declare const AnswerPlanRequestSchema: GenMessage<AnswerPlanRequest>;
+
+/**
+ * What `AnswerPlan` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanResponse
+ */
+export declare type AnswerPlanResponse = Message<"logistics.orchestrator.v1.AnswerPlanResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanResponse.
+ * Use `create(AnswerPlanResponseSchema)` to create a new message.
+ */
+export declare const AnswerPlanResponseSchema: GenMessage<AnswerPlanResponse>;
+
+/**
  * What to give to `ListPolicies`.
  *
  * @generated from message logistics.orchestrator.v1.ListPoliciesRequest
@@ -3726,6 +4251,76 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideExcursionRequestSchema;
     output: typeof DecideExcursionResponseSchema;
+  },
+  /**
+   * Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.InterruptLoad
+   */
+  interruptLoad: {
+    methodKind: "unary";
+    input: typeof InterruptLoadRequestSchema;
+    output: typeof InterruptLoadResponseSchema;
+  },
+  /**
+   * Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ResumeLoad
+   */
+  resumeLoad: {
+    methodKind: "unary";
+    input: typeof ResumeLoadRequestSchema;
+    output: typeof ResumeLoadResponseSchema;
+  },
+  /**
+   * Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReassignLoad
+   */
+  reassignLoad: {
+    methodKind: "unary";
+    input: typeof ReassignLoadRequestSchema;
+    output: typeof ReassignLoadResponseSchema;
+  },
+  /**
+   * Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.HandOverLoad
+   */
+  handOverLoad: {
+    methodKind: "unary";
+    input: typeof HandOverLoadRequestSchema;
+    output: typeof HandOverLoadResponseSchema;
+  },
+  /**
+   * Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.OverrideDriverHours
+   */
+  overrideDriverHours: {
+    methodKind: "unary";
+    input: typeof OverrideDriverHoursRequestSchema;
+    output: typeof OverrideDriverHoursResponseSchema;
+  },
+  /**
+   * Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReplanLoad
+   */
+  replanLoad: {
+    methodKind: "unary";
+    input: typeof ReplanLoadRequestSchema;
+    output: typeof ReplanLoadResponseSchema;
+  },
+  /**
+   * Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AnswerPlan
+   */
+  answerPlan: {
+    methodKind: "unary";
+    input: typeof AnswerPlanRequestSchema;
+    output: typeof AnswerPlanResponseSchema;
   },
   /**
    * Lists the layers of policy that are in force, or every version of one.
