@@ -52,15 +52,16 @@ class Agreed:
 def agreed_of(load: Load, policy: ProcessPolicy) -> Agreed:
     """Return what was agreed with the carrier that has the load.
 
-    The rate is the one of its accepted tender; a load that came to it without one has the rate of the policy's terms.
+    That is what its accepted tender says; of a load that came to it without one, the policy's terms.
     """
     taken = accepted_offer(load)
     carrier_scac = taken.carrier_scac if taken is not None else load.carrier_scac
     terms = next((each for each in policy.tender.carriers if each.carrier_scac == carrier_scac), CarrierTerms())
     rate = terms.rate if terms.HasField("rate") else None
-    if taken is not None and taken.HasField("agreed_rate"):
-        rate = taken.agreed_rate
     unused = terms.vehicle_not_used_charge if terms.HasField("vehicle_not_used_charge") else None
+    if taken is not None:
+        rate = taken.agreed_rate if taken.HasField("agreed_rate") else rate
+        unused = taken.vehicle_not_used_charge if taken.HasField("vehicle_not_used_charge") else unused
     return Agreed(carrier_scac, rate, unused)
 
 
