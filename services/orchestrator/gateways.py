@@ -28,6 +28,8 @@ from logistics.dispatch.v1 import (
     ReassignLoadResponse,
     ReplanLoadRequest,
     ReplanLoadResponse,
+    TenderLoadRequest,
+    TenderLoadResponse,
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
@@ -92,6 +94,10 @@ class FleetGateway(Protocol):
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         """Lay orders on loads."""
+        ...
+
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
         ...
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
@@ -179,6 +185,10 @@ class GrpcFleetGateway:
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         """Lay orders on loads."""
         return await call(self._stub.PlanLoads(request))
+
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
+        return await call(self._stub.TenderLoad(request))
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         """Name vehicle and driver."""

@@ -38,6 +38,9 @@ from logistics.dispatch.v1 import (
     ReplanLoadRequest,
     ReplanLoadResponse,
     SkipReason,
+    TenderAnswer,
+    TenderLoadRequest,
+    TenderLoadResponse,
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
@@ -246,6 +249,10 @@ class YardFleet:
         """Loads whose drivers answer no call back."""
         self.pickup_within: timedelta | None = None
         """How soon pickups were promised, from the plan on; None where nothing was."""
+        self.offered: dict[str, list[str]] = defaultdict(list)
+        """Carriers that a load was brought to, in their order."""
+        self.connected: dict[str, TenderAnswer.ValueType] = {}
+        """How carriers answer at once whose systems are connected; the others answer later."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -298,11 +305,23 @@ class YardFleet:
         self.book.loads.setdefault(load_id, Load.FromString(load.SerializeToString()))
         return PlanLoadsResponse(loads=[load])
 
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        def act() -> TenderLoadResponse:
+            if request.carrier_scac not in self.offered[request.load_id]:
+                self.offered[request.load_id].append(request.carrier_scac)
+            answer = self.connected.get(request.carrier_scac, TenderAnswer.TENDER_ANSWER_PENDING)
+            return TenderLoadResponse(answer=answer)
+
+        return await self.faults.call("tender_load", act)
+
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         def act() -> AssignLoadResponse:
             known = self.book.load(request.load_id).assignments
             if known:
                 return AssignLoadResponse(assignment=known[-1])
+            if request.carrier_scac:
+                sent = request.vehicle_id or f"{request.carrier_scac}-{request.load_id[:8]}"
+                return AssignLoadResponse(assignment=self.book.begin(request.load_id, sent, request.driver_id))
             self._vehicles += 1
             return AssignLoadResponse(
                 assignment=self.book.begin(request.load_id, f"truck-{self._vehicles}", f"driver-{self._vehicles}")

@@ -298,7 +298,7 @@ class World:
         loads = {load_id for order_id in order_ids for load_id in (await self.order(order_id)).load_ids}
         for load_id in sorted(loads):
             found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
-            if found is None or found.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ASSIGNED}:
+            if found is None or not found.assignments or found.state == LoadState.LOAD_STATE_ASSIGNED:
                 continue
             waiting = [
                 s

@@ -52,7 +52,9 @@ class YardBook:
     def begin(self, load_id: str, vehicle_id: str, driver_id: str) -> Assignment:
         """Begin the next assignment; the one before ends."""
         load = self.load(load_id)
-        now = Assignment(epoch=len(load.assignments) + 1, vehicle_id=vehicle_id, driver_ids=[driver_id])
+        now = Assignment(
+            epoch=len(load.assignments) + 1, vehicle_id=vehicle_id, driver_ids=[driver_id] if driver_id else []
+        )
         now.start_time.FromDatetime(self._clock.now())
         if load.assignments:
             load.assignments[-1].end_time.CopyFrom(now.start_time)

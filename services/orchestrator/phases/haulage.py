@@ -1,7 +1,8 @@
-"""What a load of the own fleet needs next, from its own state alone (pure)."""
+"""What a load needs next, from its own state alone (pure)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,8 +14,13 @@ from services.orchestrator.deciders.load.road import ON_THE_ROAD
 
 
 @dataclass(frozen=True, slots=True)
+class FindCarrier:
+    """Go on asking carriers; what exactly is another phase's to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
-    """Ask the fleet for vehicle and driver."""
+    """Ask the fleet for vehicle and driver, or have it note those that the carrier sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +76,38 @@ class Rest:
 
 
 Step: TypeAlias = (
-    Assign | Dispatch | Free | TakeBack | Withdraw | CheckHours | Reassign | DispatchAnew | HandOver | OfferPlan | Rest
+    FindCarrier
+    | Assign
+    | Dispatch
+    | Free
+    | TakeBack
+    | Withdraw
+    | CheckHours
+    | Reassign
+    | DispatchAnew
+    | HandOver
+    | OfferPlan
+    | Rest
 )
 
+_ENDING: Mapping[int, type[Free | TakeBack | Withdraw]] = {
+    LoadState.LOAD_STATE_COMPLETED: Free,
+    LoadState.LOAD_STATE_CANCELLED: TakeBack,
+    LoadState.LOAD_STATE_CANCEL_REQUESTED: Withdraw,
+}
 
-def phase(load: Load, *, dispatch_blocked: bool, hours_due: bool = False) -> Step:
+
+def phase(load: Load, *, dispatch_blocked: bool, asks_carriers: bool = False, hours_due: bool = False) -> Step:
     """Return what a load needs next.
 
-    `dispatch_blocked`: a hold, or an order that is not wholly planned. `hours_due`: the policy wants the hours of the
-    driver in charge to be judged before dispatch.
+    `dispatch_blocked`: a hold, or an order that is not wholly planned. `asks_carriers`: nobody of the own fleet is
+    named before carriers had their say. `hours_due`: the policy wants the hours of the driver in charge to be judged
+    before dispatch.
     """
-    if load.state == LoadState.LOAD_STATE_PLANNED:
-        return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
+    if asks_carriers:
+        return FindCarrier()
+    if load.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED}:
+        return Assign()
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
         if dispatch_blocked:
             return Rest("a hold or an order that is not wholly planned blocks dispatch")
@@ -92,13 +118,8 @@ def phase(load: Load, *, dispatch_blocked: bool, hours_due: bool = False) -> Ste
         return Reassign()
     if load.HasField("proposal") and (load.state in ON_THE_ROAD or load.state == LoadState.LOAD_STATE_INTERRUPTED):
         return OfferPlan()
-    if load.state == LoadState.LOAD_STATE_COMPLETED:
-        return Free()
-    if load.state == LoadState.LOAD_STATE_CANCELLED:
-        return TakeBack()
-    if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return Withdraw()
-    return Rest(short_name(LoadState, load.state).lower())
+    ending = _ENDING.get(load.state)
+    return ending() if ending is not None else Rest(short_name(LoadState, load.state).lower())
 
 
 def _taking_over(load: Load, *, dispatch_blocked: bool, hours_due: bool) -> Step:

@@ -41,6 +41,7 @@ from logistics.load.v1 import (
 from logistics.process.v1 import DriverHoursPolicy
 from services.orchestrator import driver_hours
 from services.orchestrator.deciders import load
+from services.orchestrator.deciders.load.offers import accepted_offer
 from services.orchestrator.deciders.load.reassigning import named_by
 from services.orchestrator.exceptions import exception_id_of, open_exception, reopen_exception, settle_exception
 from services.orchestrator.gateways import FleetGateway
@@ -70,9 +71,14 @@ class Reassignments:
         self._policies = policies
 
     def hours_due(self, found: Load) -> bool:
-        """Return whether the hours of the driver in charge must be judged before the next dispatch."""
-        return bool(found.assignments) and driver_hours.due(
-            found.assignments[-1], self._hours_policy(found), self._clock.now()
+        """Return whether the hours of the driver in charge must be judged before the next dispatch.
+
+        A carrier answers for the hours of its own drivers, and shows their clocks to nobody.
+        """
+        return (
+            bool(found.assignments)
+            and accepted_offer(found) is None
+            and driver_hours.due(found.assignments[-1], self._hours_policy(found), self._clock.now())
         )
 
     async def take(self, step: haulage.Step, found: Load, cause: Cause) -> bool:

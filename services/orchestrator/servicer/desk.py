@@ -22,6 +22,7 @@ from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
+from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.read_model import ReadModel
 
@@ -45,6 +46,7 @@ class Desk:
     cold_chain: ColdChain
     policies: Policies
     replanning: Replanning
+    tendering: Tendering
 
 
 class Methods(OrchestratorServiceServicer):

@@ -60,6 +60,9 @@ class _Fleet(DispatchServiceServicer):
     async def PlanLoads(self, request: Any, context: Any) -> Any:
         return await self._fleet.plan_loads(request)
 
+    async def TenderLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.tender_load(request)
+
     async def AssignLoad(self, request: Any, context: Any) -> Any:
         return await self._fleet.assign_load(request)
 

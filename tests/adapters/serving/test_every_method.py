@@ -71,6 +71,7 @@ BY_CERTIFICATE = {
         "GetLoad",
         "ReassignLoad",
         "ReplanLoad",
+        "TenderLoad",
     )
     | named(
         ERP,
@@ -99,6 +100,7 @@ BY_TOKEN = {
         "GetPayable",
         "ListPayables",
         "AnswerDispute",
+        "RespondToTender",
     )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }

@@ -32,6 +32,11 @@ def run(*arguments: str, home: Path) -> Result:
         ["loads", "answer-plan", "1", "--refuse", "-r", "low bridge"],
         ["policy", "list"], ["policy", "show", "us@1"], ["policy", "show", "--order", "14"],
         ["policy", "diff", "us@1", "us@2"],
+        ["tender", "list"], ["tender", "show", "1"], ["tender", "accept", "1", "SWFT"],
+        ["tender", "decline", "1", "SWFT"], ["tender", "counter", "1", "SWFT", "--rate", "USD 950"],
+        ["tender", "take", "1", "SWFT", "--by", "quinn"], ["tender", "offer", "1", "SWFT", "--by", "quinn"],
+        ["tender", "withdraw", "1", "--by", "quinn", "--reason", "no"],
+        ["tender", "own-fleet", "1", "--by", "quinn", "--reason", "no"],
         ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
     ],
 )  # fmt: skip
@@ -62,7 +67,9 @@ def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
     assert run("down", home=tmp_path).exit_code == 0
 
 
-@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["excursions"], ["policy"], ["dead-letters"]])
+@pytest.mark.parametrize(
+    "command", [[], ["orders"], ["loads"], ["excursions"], ["policy"], ["tender"], ["dead-letters"]]
+)
 def test_help_names_the_commands(command: list[str], tmp_path: Path) -> None:
     shown = run(*command, "--help", home=tmp_path)
     assert shown.exit_code == 0

@@ -21,6 +21,7 @@ from services.orchestrator.deciders.load import (
     proposals,
     reassigning,
     retracting,
+    tendering,
 )
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
@@ -63,6 +64,13 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "accept_plan": proposals.accept,
     "withdraw_plan": proposals.withdraw,
     "retract_fact": retracting.retract,
+    "offer": tendering.offer,
+    "tender_sent": tendering.record_sent,
+    "tender_undelivered": tendering.record_undelivered,
+    "answer_tender": tendering.answer,
+    "award_tender": tendering.award,
+    "expire_tenders": tendering.expire,
+    "withdraw_tenders": tendering.withdraw,
 }
 
 

@@ -17,7 +17,7 @@ from logistics.load.v1 import (
     StopTime,
 )
 from logistics.type.v1 import Classifier
-from services.orchestrator.deciders.load import epochs
+from services.orchestrator.deciders.load import epochs, offers
 from services.orchestrator.deciders.load.refolding import fact_in, refolded, served_by, standing, time_of, with_word
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD, after_fact, derive
 from services.orchestrator.deciders.load.state import State
@@ -219,21 +219,12 @@ def _replanned(state: State, load: Load, event: LoadEvent) -> State:
     load.stops.extend(new.stops)
     if new.HasField("figures"):
         load.figures.CopyFrom(new.figures)
+    offers.superseded(load)
     # Orders that rode stay named: the tasks tell which ride now.
     known = set(load.order_ids)
     load.order_ids.extend(
         dict.fromkeys(task.order_id for stop in new.stops for task in stop.tasks if task.order_id not in known)
     )
-    return state
-
-
-def _tendered(state: State, load: Load, event: LoadEvent) -> State:
-    load.carrier_scac = event.tendered.carrier_scac
-    return state
-
-
-def _withdrawn(state: State, load: Load, _event: LoadEvent) -> State:
-    load.ClearField("carrier_scac")
     return state
 
 
@@ -245,6 +236,9 @@ def _assigned(state: State, load: Load, event: LoadEvent) -> State:
 def _unassigned(state: State, load: Load, event: LoadEvent) -> State:
     if load.assignments and not load.assignments[-1].HasField("end_time"):
         load.assignments[-1].end_time.CopyFrom(event.occur_time)
+    # A carrier that has the load keeps it: it sends another vehicle.
+    carried = offers.accepted_offer(load) is not None
+    load.state = LoadState.LOAD_STATE_ACCEPTED if carried else LoadState.LOAD_STATE_PLANNED
     return state
 
 
@@ -273,6 +267,7 @@ def _cancelled(state: State, load: Load, _event: LoadEvent) -> State:
         if stop.state in _UNDONE:
             stop.state = StopState.STOP_STATE_CANCELLED
             stop.outcome = StopOutcome.STOP_OUTCOME_CANCELLED
+    offers.given_up(load)
     return state
 
 
@@ -334,14 +329,7 @@ _UNTIMED = {"stop_approached": "approach", "stop_failed": "failure"}
 _TARGETS: Mapping[str, LoadState.ValueType] = {
     "drafted": LoadState.LOAD_STATE_DRAFT,
     "planned": LoadState.LOAD_STATE_PLANNED,
-    "tendered": LoadState.LOAD_STATE_TENDERED,
-    "tender_accepted": LoadState.LOAD_STATE_ACCEPTED,
-    "tender_countered": LoadState.LOAD_STATE_COUNTERED,
-    "tender_declined": LoadState.LOAD_STATE_TENDER_DECLINED,
-    "tender_expired": LoadState.LOAD_STATE_TENDER_EXPIRED,
-    "tender_withdrawn": LoadState.LOAD_STATE_PLANNED,
     "assigned": LoadState.LOAD_STATE_ASSIGNED,
-    "unassigned": LoadState.LOAD_STATE_PLANNED,
     "dispatched": LoadState.LOAD_STATE_DISPATCHED,
     "interrupted": LoadState.LOAD_STATE_INTERRUPTED,
     "reassigned": LoadState.LOAD_STATE_REASSIGNING,
@@ -354,8 +342,16 @@ _AFTER: Mapping[str, Callable[[State, Load, LoadEvent], State]] = {
     "drafted": _drafted,
     "planned": _planned,
     "replanned": _replanned,
-    "tendered": _tendered,
-    "tender_withdrawn": _withdrawn,
+    "tendered": offers.tendered,
+    "tender_sent": offers.sent,
+    "tender_undelivered": offers.undelivered,
+    "tender_bid": offers.bid,
+    "tender_accepted": offers.accepted,
+    "tender_countered": offers.countered,
+    "tender_declined": offers.declined,
+    "tender_expired": offers.expired,
+    "tender_withdrawn": offers.withdrawn,
+    "tender_answer_refused": offers.answer_refused,
     "assigned": _assigned,
     "interrupted": _interrupted,
     "reassignment_requested": epochs.requested,

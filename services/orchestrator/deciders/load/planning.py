@@ -26,6 +26,7 @@ from logistics.load.v1 import (
 from services.orchestrator.deciders.load.cold import kept_cold
 from services.orchestrator.deciders.load.ending import given_up
 from services.orchestrator.deciders.load.hours import require_hours
+from services.orchestrator.deciders.load.offers import BEFORE_ACCEPTANCE
 from services.orchestrator.deciders.load.reassigning import redispatch
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD
 from services.orchestrator.deciders.load.rules import barred, held_at, present
@@ -34,15 +35,15 @@ from services.orchestrator.deciders.refusal import refused, violated
 from services.orchestrator.quantities import ZERO, decimal_of
 
 _ASSIGNABLE = frozenset({LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED, LoadState.LOAD_STATE_ASSIGNED})
-_REPLANNABLE = _ASSIGNABLE | ON_THE_ROAD
+_REPLANNABLE = _ASSIGNABLE | BEFORE_ACCEPTANCE | ON_THE_ROAD
 _OVER = frozenset(
     {LoadState.LOAD_STATE_COMPLETED, LoadState.LOAD_STATE_CANCELLED, LoadState.LOAD_STATE_CANCEL_REQUESTED}
 )
 _TAKEN_UP = frozenset({StopState.STOP_STATE_SERVICING, StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 _KINDS = frozenset({StopKind.STOP_KIND_PICKUP, StopKind.STOP_KIND_DELIVERY})
 _SET_BY_US = (
-    "tenders", "assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time",
-    "reassignment", "proposal", "custody",
+    "tenders", "own_fleet_chosen", "assignments", "state", "version", "hold_ids", "order_ids", "create_time",
+    "update_time", "reassignment", "proposal", "custody",
 )  # fmt: skip
 _FACTS = ("arrival", "service_start", "completion", "departure", "outcome", "reason", "pod_ids", "served_epoch")
 
@@ -152,7 +153,7 @@ def unassign(state: State, command: LoadCommand) -> Message | None:
     load = present(state)
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
         return LoadUnassigned(reason=command.unassign.reason)
-    if load.state == LoadState.LOAD_STATE_PLANNED:
+    if load.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED}:
         return None
     raise barred(load, "taking the assignment back", "only an assignment that is not dispatched can be taken back")
 

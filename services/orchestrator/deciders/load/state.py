@@ -36,6 +36,10 @@ class State:
     """What was taken back or put right, come or still to come, as `<stop id>/<evidence id>`."""
     fact_event_ids: Mapping[str, str] = field(default_factory=dict)
     """The event behind each time at a stop, by `<stop id>/<name of the time>`."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """The answer of the carrier that counts, by the offer's id."""
+    refused_answers: frozenset[str] = frozenset()
+    """Answers that came too late, each by its offer's id and what it said."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

@@ -138,8 +138,10 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TenderLoad(self, request, context):
-        """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-        the fleet system behind the gateway knows none.
+        """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+        once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+        refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+        its portal alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

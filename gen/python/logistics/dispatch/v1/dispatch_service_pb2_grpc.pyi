@@ -44,8 +44,10 @@ class DispatchServiceStub:
     its vehicle out of other plans until it is assigned, cancelled or expired.
     """
     TenderLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.TenderLoadRequest, _dispatch_service_pb2.TenderLoadResponse]
-    """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-    the fleet system behind the gateway knows none.
+    """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+    once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+    refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+    its portal alone.
     """
     AssignLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignLoadRequest, _dispatch_service_pb2.AssignLoadResponse]
     """Gives a planned load to a vehicle and a driver and begins an assignment epoch."""
@@ -99,8 +101,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     its vehicle out of other plans until it is assigned, cancelled or expired.
     """
     TenderLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.TenderLoadRequest, _dispatch_service_pb2.TenderLoadResponse]  # type: ignore[assignment]
-    """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-    the fleet system behind the gateway knows none.
+    """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+    once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+    refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+    its portal alone.
     """
     AssignLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignLoadRequest, _dispatch_service_pb2.AssignLoadResponse]  # type: ignore[assignment]
     """Gives a planned load to a vehicle and a driver and begins an assignment epoch."""
@@ -163,8 +167,10 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.TenderLoadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.TenderLoadResponse, _abc.Awaitable[_dispatch_service_pb2.TenderLoadResponse]]:
-        """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-        the fleet system behind the gateway knows none.
+        """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+        once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+        refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+        its portal alone.
         """
 
     @_abc_1.abstractmethod

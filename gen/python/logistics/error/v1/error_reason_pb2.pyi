@@ -300,6 +300,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
     Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
     """
+    ERROR_REASON_TENDER_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+    """
+    ERROR_REASON_TENDER_CLOSED: _ErrorReason.ValueType  # 67
+    """The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+    Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
+    """
     ERROR_REASON_DISPOSITION_UNDER_WAY: _ErrorReason.ValueType  # 77
     """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
     Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
@@ -597,6 +605,14 @@ Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
 ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
 """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
 Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+"""
+ERROR_REASON_TENDER_NOT_FOUND: ErrorReason.ValueType  # 66
+"""No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+"""
+ERROR_REASON_TENDER_CLOSED: ErrorReason.ValueType  # 67
+"""The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
 """
 ERROR_REASON_DISPOSITION_UNDER_WAY: ErrorReason.ValueType  # 77
 """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.

@@ -40,13 +40,13 @@ class _LoadStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadState.V
     LOAD_STATE_PLANNED: _LoadState.ValueType  # 2
     """Stops and sequence are laid; nobody drives yet."""
     LOAD_STATE_TENDERED: _LoadState.ValueType  # 3
-    """Offered to a carrier that has not answered."""
+    """Offered to at least one carrier that has not answered."""
     LOAD_STATE_TENDER_DECLINED: _LoadState.ValueType  # 4
-    """The carrier said no."""
+    """No offer is open, and the last one ended with a no."""
     LOAD_STATE_TENDER_EXPIRED: _LoadState.ValueType  # 5
-    """The carrier did not answer in time."""
+    """No offer is open, and the last one ended without an answer."""
     LOAD_STATE_COUNTERED: _LoadState.ValueType  # 6
-    """The carrier answered with conditions or another price."""
+    """Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several."""
     LOAD_STATE_ACCEPTED: _LoadState.ValueType  # 7
     """A carrier took the tender."""
     LOAD_STATE_ASSIGNED: _LoadState.ValueType  # 8
@@ -80,13 +80,13 @@ LOAD_STATE_DRAFT: LoadState.ValueType  # 1
 LOAD_STATE_PLANNED: LoadState.ValueType  # 2
 """Stops and sequence are laid; nobody drives yet."""
 LOAD_STATE_TENDERED: LoadState.ValueType  # 3
-"""Offered to a carrier that has not answered."""
+"""Offered to at least one carrier that has not answered."""
 LOAD_STATE_TENDER_DECLINED: LoadState.ValueType  # 4
-"""The carrier said no."""
+"""No offer is open, and the last one ended with a no."""
 LOAD_STATE_TENDER_EXPIRED: LoadState.ValueType  # 5
-"""The carrier did not answer in time."""
+"""No offer is open, and the last one ended without an answer."""
 LOAD_STATE_COUNTERED: LoadState.ValueType  # 6
-"""The carrier answered with conditions or another price."""
+"""Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several."""
 LOAD_STATE_ACCEPTED: LoadState.ValueType  # 7
 """A carrier took the tender."""
 LOAD_STATE_ASSIGNED: LoadState.ValueType  # 8
@@ -331,6 +331,8 @@ class _TenderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TenderSta
     """Taken back (X12 204 01)."""
     TENDER_STATE_SUPERSEDED: _TenderState.ValueType  # 10
     """A newer revision replaced it (X12 204 04); answers to it no longer count."""
+    TENDER_STATE_BID: _TenderState.ValueType  # 11
+    """The carrier would take it as offered; whether it gets it is decided when the other answers are there."""
 
 class TenderState(_TenderState, metaclass=_TenderStateEnumTypeWrapper):
     """Where one offer of a load to one carrier stands (domain reference 2.2)."""
@@ -357,7 +359,41 @@ TENDER_STATE_WITHDRAWN: TenderState.ValueType  # 9
 """Taken back (X12 204 01)."""
 TENDER_STATE_SUPERSEDED: TenderState.ValueType  # 10
 """A newer revision replaced it (X12 204 04); answers to it no longer count."""
+TENDER_STATE_BID: TenderState.ValueType  # 11
+"""The carrier would take it as offered; whether it gets it is decided when the other answers are there."""
 Global___TenderState: _TypeAlias = TenderState  # noqa: Y015
+
+class _CarrierAnswer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CarrierAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CarrierAnswer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CARRIER_ANSWER_UNSPECIFIED: _CarrierAnswer.ValueType  # 0
+    """Not told; refused."""
+    CARRIER_ANSWER_ACCEPTED: _CarrierAnswer.ValueType  # 1
+    """It takes the load as offered (A)."""
+    CARRIER_ANSWER_CONDITIONAL: _CarrierAnswer.ValueType  # 2
+    """It takes the load under conditions (B)."""
+    CARRIER_ANSWER_COUNTERED: _CarrierAnswer.ValueType  # 3
+    """It wants another rate (C)."""
+    CARRIER_ANSWER_DECLINED: _CarrierAnswer.ValueType  # 4
+    """It says no, or gives a load back that it had taken (D, E)."""
+
+class CarrierAnswer(_CarrierAnswer, metaclass=_CarrierAnswerEnumTypeWrapper):
+    """How a carrier answers an offer (X12 990 B1-04)."""
+
+CARRIER_ANSWER_UNSPECIFIED: CarrierAnswer.ValueType  # 0
+"""Not told; refused."""
+CARRIER_ANSWER_ACCEPTED: CarrierAnswer.ValueType  # 1
+"""It takes the load as offered (A)."""
+CARRIER_ANSWER_CONDITIONAL: CarrierAnswer.ValueType  # 2
+"""It takes the load under conditions (B)."""
+CARRIER_ANSWER_COUNTERED: CarrierAnswer.ValueType  # 3
+"""It wants another rate (C)."""
+CARRIER_ANSWER_DECLINED: CarrierAnswer.ValueType  # 4
+"""It says no, or gives a load back that it had taken (D, E)."""
+Global___CarrierAnswer: _TypeAlias = CarrierAnswer  # noqa: Y015
 
 @_typing.final
 class StopTask(_message.Message):
@@ -1087,6 +1123,11 @@ class TenderOffer(_message.Message):
     SEND_TIME_FIELD_NUMBER: _builtins.int
     ANSWER_TIME_FIELD_NUMBER: _builtins.int
     PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    BEST_OF_FIELD_NUMBER: _builtins.int
+    VEHICLE_NOT_USED_CHARGE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    COUNTER_TOLERANCE_PERMILLE_FIELD_NUMBER: _builtins.int
     tender_id: _builtins.str
     """Our id, UUID. Always set."""
     carrier_scac: _builtins.str
@@ -1103,6 +1144,12 @@ class TenderOffer(_message.Message):
     """The carrier's own number for the load. Unset where it gave none."""
     plan_version: _builtins.int
     """The plan that was offered."""
+    best_of: _builtins.bool
+    """Whether the best of several answers is awaited. False means that the first who takes it has it."""
+    vehicle_id: _builtins.str
+    """The vehicle that the carrier will send. Unset where it named none."""
+    counter_tolerance_permille: _builtins.int
+    """How much the counter-offer may exceed the offered rate and still be taken without a person, in permille, as the policy said when the offer was made. Zero means a person decides."""
     @_builtins.property
     def respond_by_time(self) -> _timestamp_pb2.Timestamp:
         """When the offer ends. Always set."""
@@ -1127,6 +1174,14 @@ class TenderOffer(_message.Message):
     def answer_time(self) -> _timestamp_pb2.Timestamp:
         """When the carrier answered. Unset before."""
 
+    @_builtins.property
+    def vehicle_not_used_charge(self) -> _money_pb2.Money:
+        """What the carrier may charge for a vehicle that was ordered and not used. Unset means nothing."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that the carrier will send, by our ids or its own. Empty where it named none."""
+
     def __init__(
         self,
         *,
@@ -1144,10 +1199,15 @@ class TenderOffer(_message.Message):
         send_time: _timestamp_pb2.Timestamp | None = ...,
         answer_time: _timestamp_pb2.Timestamp | None = ...,
         plan_version: _builtins.int = ...,
+        best_of: _builtins.bool = ...,
+        vehicle_not_used_charge: _money_pb2.Money | None = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+        counter_tolerance_permille: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time", "send_time", b"send_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "vehicle_not_used_charge", b"vehicle_not_used_charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "plan_version", b"plan_version", "reason", b"reason", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "state", b"state", "tender_id", b"tender_id", "tender_revision", b"tender_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "best_of", b"best_of", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "counter_tolerance_permille", b"counter_tolerance_permille", "driver_ids", b"driver_ids", "offered_rate", b"offered_rate", "plan_version", b"plan_version", "reason", b"reason", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "state", b"state", "tender_id", b"tender_id", "tender_revision", b"tender_revision", "vehicle_id", b"vehicle_id", "vehicle_not_used_charge", b"vehicle_not_used_charge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1177,6 +1237,7 @@ class Load(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
     TENDERS_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_CHOSEN_FIELD_NUMBER: _builtins.int
     REASSIGNMENT_FIELD_NUMBER: _builtins.int
     PROPOSAL_FIELD_NUMBER: _builtins.int
     CUSTODY_FIELD_NUMBER: _builtins.int
@@ -1198,6 +1259,8 @@ class Load(_message.Message):
     """The wave that planned it. Unset where a person did."""
     dispatch_reference: _builtins.str
     """The fleet system's name of the dispatch. Unset until dispatched."""
+    own_fleet_chosen: _builtins.bool
+    """Whether it was decided that the own fleet drives, whatever the policy says of carriers. False means as the policy says."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the load."""
@@ -1267,13 +1330,14 @@ class Load(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         dispatch_reference: _builtins.str = ...,
         tenders: _abc.Iterable[Global___TenderOffer] | None = ...,
+        own_fleet_chosen: _builtins.bool = ...,
         reassignment: Global___Reassignment | None = ...,
         proposal: Global___PlanProposal | None = ...,
         custody: _abc.Iterable[Global___CustodyTransfer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "figures", b"figures", "proposal", b"proposal", "reassignment", b"reassignment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "custody", b"custody", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "proposal", b"proposal", "reassignment", b"reassignment", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "tenders", b"tenders", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "custody", b"custody", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "own_fleet_chosen", b"own_fleet_chosen", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "proposal", b"proposal", "reassignment", b"reassignment", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "tenders", b"tenders", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ Where orders, loads, proofs, invoices, exceptions and holds are commanded and re
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -2329,6 +2330,302 @@ class DecideExcursionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
+
+@_typing.final
+class RespondToTenderRequest(_message.Message):
+    """What to give to `RespondToTender`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REVISION_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    tender_id: _builtins.str
+    """The offer. Unset means the carrier's newest offer of the load."""
+    tender_revision: _builtins.int
+    """The revision that is answered; another one in force refuses the answer. Zero means whichever the offer has."""
+    carrier_scac: _builtins.str
+    """The carrier. Unset means the caller's own party; a caller of the mesh must name it."""
+    answer: _load_pb2.CarrierAnswer.ValueType
+    """The answer. Always set."""
+    conditions: _builtins.str
+    """Its conditions in words. Needed with a conditional answer."""
+    reason: _builtins.str
+    """Why it says no. Unset otherwise."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it has none."""
+    vehicle_id: _builtins.str
+    """The vehicle that it will send. Unset where it is not known yet."""
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What the carrier asks. Set with a counter-offer, and then alone."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that it will send. Empty where they are not known yet."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
+        tender_revision: _builtins.int = ...,
+        carrier_scac: _builtins.str = ...,
+        answer: _load_pb2.CarrierAnswer.ValueType = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        conditions: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_rate", b"counter_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "driver_ids", b"driver_ids", "load_id", b"load_id", "reason", b"reason", "request_id", b"request_id", "tender_id", b"tender_id", "tender_revision", b"tender_revision", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RespondToTenderRequest: _TypeAlias = RespondToTenderRequest  # noqa: Y015
+
+@_typing.final
+class RespondToTenderResponse(_message.Message):
+    """What `RespondToTender` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_FIELD_NUMBER: _builtins.int
+    LOAD_STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    load_state: _load_pb2.LoadState.ValueType
+    """Where the load stands."""
+    version: _builtins.int
+    """The load's version."""
+    @_builtins.property
+    def tender(self) -> _load_pb2.TenderOffer:
+        """The offer as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        tender: _load_pb2.TenderOffer | None = ...,
+        load_state: _load_pb2.LoadState.ValueType = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tender", b"tender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_state", b"load_state", "tender", b"tender", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RespondToTenderResponse: _TypeAlias = RespondToTenderResponse  # noqa: Y015
+
+@_typing.final
+class DecideTenderRequest(_message.Message):
+    """What to give to `DecideTender`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    TAKE_ANSWER_FIELD_NUMBER: _builtins.int
+    TAKE_BACK_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    decided_by: _builtins.str
+    """Who decides, by name. Unset means the caller of a token."""
+    @_builtins.property
+    def take_answer(self) -> Global___TakeAnswer:
+        """Take an answer that waits for a decision."""
+
+    @_builtins.property
+    def take_back(self) -> Global___TakeOffersBack:
+        """Take offers back; the next carriers of the policy are asked."""
+
+    @_builtins.property
+    def offer(self) -> Global___OfferToCarrier:
+        """Offer it to a carrier that the policy does not name, or once more to one that it names."""
+
+    @_builtins.property
+    def own_fleet(self) -> Global___UseOwnFleet:
+        """Let the own fleet drive."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        take_answer: Global___TakeAnswer | None = ...,
+        take_back: Global___TakeOffersBack | None = ...,
+        offer: Global___OfferToCarrier | None = ...,
+        own_fleet: Global___UseOwnFleet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "offer", b"offer", "own_fleet", b"own_fleet", "take_answer", b"take_answer", "take_back", b"take_back"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "decision", b"decision", "load_id", b"load_id", "offer", b"offer", "own_fleet", b"own_fleet", "request_id", b"request_id", "take_answer", b"take_answer", "take_back", b"take_back"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_decision: _TypeAlias = _typing.Literal["take_answer", "take_back", "offer", "own_fleet"]  # noqa: Y015
+    _WhichOneofArgType_decision: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_decision) -> _WhichOneofReturnType_decision | None: ...
+
+Global___DecideTenderRequest: _TypeAlias = DecideTenderRequest  # noqa: Y015
+
+@_typing.final
+class TakeAnswer(_message.Message):
+    """Take an answer that waits for a decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    note: _builtins.str
+    """Why, in a sentence. Unset means no word is needed."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeAnswer: _TypeAlias = TakeAnswer  # noqa: Y015
+
+@_typing.final
+class TakeOffersBack(_message.Message):
+    """Take offers back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence. Always set."""
+    @_builtins.property
+    def tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The offers. Empty means all that are open, and the one that was accepted."""
+
+    def __init__(
+        self,
+        *,
+        tender_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "tender_ids", b"tender_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOffersBack: _TypeAlias = TakeOffersBack  # noqa: Y015
+
+@_typing.final
+class OfferToCarrier(_message.Message):
+    """Offer a load to a carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    RESPOND_WITHIN_FIELD_NUMBER: _builtins.int
+    carrier_scac: _builtins.str
+    """Standard Carrier Alpha Code. Always set."""
+    @_builtins.property
+    def rate(self) -> _money_pb2.Money:
+        """What is offered for the whole load. Unset means that a rate must be agreed by counter-offer."""
+
+    @_builtins.property
+    def respond_within(self) -> _duration_pb2.Duration:
+        """How long the carrier may think. Unset means as the policy says."""
+
+    def __init__(
+        self,
+        *,
+        carrier_scac: _builtins.str = ...,
+        rate: _money_pb2.Money | None = ...,
+        respond_within: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "respond_within", b"respond_within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "rate", b"rate", "respond_within", b"respond_within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferToCarrier: _TypeAlias = OfferToCarrier  # noqa: Y015
+
+@_typing.final
+class UseOwnFleet(_message.Message):
+    """Let the own fleet drive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence. Always set."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseOwnFleet: _TypeAlias = UseOwnFleet  # noqa: Y015
+
+@_typing.final
+class DecideTenderResponse(_message.Message):
+    """What `DecideTender` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The load's version."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideTenderResponse: _TypeAlias = DecideTenderResponse  # noqa: Y015
 
 @_typing.final
 class InterruptLoadRequest(_message.Message):

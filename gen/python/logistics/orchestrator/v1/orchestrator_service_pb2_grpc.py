@@ -215,6 +215,16 @@ class OrchestratorServiceStub:
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
                 response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
                 _registered_method=True)
+        self.RespondToTender = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/RespondToTender',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderResponse.FromString,
+                _registered_method=True)
+        self.DecideTender = channel.unary_unary(
+                '/logistics.orchestrator.v1.OrchestratorService/DecideTender',
+                request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.SerializeToString,
+                response_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.FromString,
+                _registered_method=True)
         self.InterruptLoad = channel.unary_unary(
                 '/logistics.orchestrator.v1.OrchestratorService/InterruptLoad',
                 request_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.InterruptLoadRequest.SerializeToString,
@@ -573,6 +583,20 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RespondToTender(self, request, context):
+        """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideTender(self, request, context):
+        """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def InterruptLoad(self, request, context):
         """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
         """
@@ -895,6 +919,16 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.DecideExcursion,
                     request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.FromString,
                     response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.SerializeToString,
+            ),
+            'RespondToTender': grpc.unary_unary_rpc_method_handler(
+                    servicer.RespondToTender,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderResponse.SerializeToString,
+            ),
+            'DecideTender': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideTender,
+                    request_deserializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.FromString,
+                    response_serializer=logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.SerializeToString,
             ),
             'InterruptLoad': grpc.unary_unary_rpc_method_handler(
                     servicer.InterruptLoad,
@@ -1970,6 +2004,60 @@ class OrchestratorService:
             '/logistics.orchestrator.v1.OrchestratorService/DecideExcursion',
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionRequest.SerializeToString,
             logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideExcursionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RespondToTender(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/RespondToTender',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.RespondToTenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideTender(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/logistics.orchestrator.v1.OrchestratorService/DecideTender',
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderRequest.SerializeToString,
+            logistics_dot_orchestrator_dot_v1_dot_orchestrator__service__pb2.DecideTenderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -105,6 +105,10 @@ class OrchestratorServiceStub:
     """Lists excursions, newest first."""
     DecideExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    RespondToTender: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RespondToTenderRequest, _orchestrator_service_pb2.RespondToTenderResponse]
+    """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+    DecideTender: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]
+    """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
     InterruptLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]
     """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
     ResumeLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]
@@ -223,6 +227,10 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Lists excursions, newest first."""
     DecideExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]  # type: ignore[assignment]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    RespondToTender: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RespondToTenderRequest, _orchestrator_service_pb2.RespondToTenderResponse]  # type: ignore[assignment]
+    """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+    DecideTender: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]  # type: ignore[assignment]
+    """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
     InterruptLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]  # type: ignore[assignment]
     """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
     ResumeLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]  # type: ignore[assignment]
@@ -554,6 +562,22 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.DecideExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideExcursionResponse]]:
         """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+
+    @_abc_1.abstractmethod
+    def RespondToTender(
+        self,
+        request: _orchestrator_service_pb2.RespondToTenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RespondToTenderResponse, _abc.Awaitable[_orchestrator_service_pb2.RespondToTenderResponse]]:
+        """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+
+    @_abc_1.abstractmethod
+    def DecideTender(
+        self,
+        request: _orchestrator_service_pb2.DecideTenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DecideTenderResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideTenderResponse]]:
+        """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
 
     @_abc_1.abstractmethod
     def InterruptLoad(

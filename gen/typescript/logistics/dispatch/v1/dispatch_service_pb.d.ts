@@ -10,6 +10,7 @@ import type { Order } from "../../order/v1/order_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Assignment, Load, LoadState } from "../../load/v1/load_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Money } from "../../type/v1/money_pb.js";
 import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
 import type { TelematicsDevice, Vehicle, VehicleStatus } from "../../fleet/v1/vehicle_pb.js";
 import type { Driver } from "../../fleet/v1/driver_pb.js";
@@ -223,6 +224,27 @@ export declare type TenderLoadRequest = Message<"logistics.dispatch.v1.TenderLoa
    * @generated from field: google.protobuf.Timestamp respond_by_time = 4;
    */
   respondByTime?: Timestamp | undefined;
+
+  /**
+   * What is offered for the whole load. Unset means that a rate must be agreed by counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money offered_rate = 5;
+   */
+  offeredRate?: Money | undefined;
+
+  /**
+   * The orchestrator's name of the offer, by which the carrier answers. Unset only for the own fleet.
+   *
+   * @generated from field: string tender_id = 6;
+   */
+  tenderId: string;
+
+  /**
+   * The revision of the offer, by which the carrier answers. Zero only for the own fleet.
+   *
+   * @generated from field: int32 tender_revision = 7;
+   */
+  tenderRevision: number;
 };
 
 /**
@@ -305,6 +327,13 @@ export declare type AssignLoadRequest = Message<"logistics.dispatch.v1.AssignLoa
    * @generated from field: optional int32 expected_plan_version = 5;
    */
   expectedPlanVersion?: number | undefined;
+
+  /**
+   * The carrier that drives, by its Standard Carrier Alpha Code. It brings vehicle and driver of its own: `vehicle_id` and `driver_id` then name what it sends, and unset means that it did not say. Unset means the own fleet.
+   *
+   * @generated from field: string carrier_scac = 6;
+   */
+  carrierScac: string;
 };
 
 /**
@@ -1348,8 +1377,10 @@ export declare const DispatchService: GenService<{
     output: typeof PlanLoadsResponseSchema;
   },
   /**
-   * Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-   * the fleet system behind the gateway knows none.
+   * Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+   * once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+   * refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+   * its portal alone.
    *
    * @generated from rpc logistics.dispatch.v1.DispatchService.TenderLoad
    */

@@ -577,6 +577,22 @@ export enum ErrorReason {
   CHARGE_TOO_LATE = 84,
 
   /**
+   * No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_NOT_FOUND = 66;
+   */
+  TENDER_NOT_FOUND = 66,
+
+  /**
+   * The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+   * Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_CLOSED = 67;
+   */
+  TENDER_CLOSED = 67,
+
+  /**
    * Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
    * Example: {"reason": "DISPOSITION_UNDER_WAY", "metadata": {"disposition_id": "…"}}.
    *

@@ -971,6 +971,41 @@ export declare type TenderOffer = Message<"logistics.load.v1.TenderOffer"> & {
    * @generated from field: int32 plan_version = 14;
    */
   planVersion: number;
+
+  /**
+   * Whether the best of several answers is awaited. False means that the first who takes it has it.
+   *
+   * @generated from field: bool best_of = 15;
+   */
+  bestOf: boolean;
+
+  /**
+   * What the carrier may charge for a vehicle that was ordered and not used. Unset means nothing.
+   *
+   * @generated from field: logistics.type.v1.Money vehicle_not_used_charge = 16;
+   */
+  vehicleNotUsedCharge?: Money | undefined;
+
+  /**
+   * The vehicle that the carrier will send. Unset where it named none.
+   *
+   * @generated from field: string vehicle_id = 17;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that the carrier will send, by our ids or its own. Empty where it named none.
+   *
+   * @generated from field: repeated string driver_ids = 18;
+   */
+  driverIds: string[];
+
+  /**
+   * How much the counter-offer may exceed the offered rate and still be taken without a person, in permille, as the policy said when the offer was made. Zero means a person decides.
+   *
+   * @generated from field: int32 counter_tolerance_permille = 19;
+   */
+  counterTolerancePermille: number;
 };
 
 /**
@@ -1112,6 +1147,13 @@ export declare type Load = Message<"logistics.load.v1.Load"> & {
   tenders: TenderOffer[];
 
   /**
+   * Whether it was decided that the own fleet drives, whatever the policy says of carriers. False means as the policy says.
+   *
+   * @generated from field: bool own_fleet_chosen = 19;
+   */
+  ownFleetChosen: boolean;
+
+  /**
    * What is to be done about a vehicle that cannot go on. Unset unless somebody asked and it is not done yet.
    *
    * @generated from field: logistics.load.v1.Reassignment reassignment = 23;
@@ -1167,28 +1209,28 @@ export enum LoadState {
   PLANNED = 2,
 
   /**
-   * Offered to a carrier that has not answered.
+   * Offered to at least one carrier that has not answered.
    *
    * @generated from enum value: LOAD_STATE_TENDERED = 3;
    */
   TENDERED = 3,
 
   /**
-   * The carrier said no.
+   * No offer is open, and the last one ended with a no.
    *
    * @generated from enum value: LOAD_STATE_TENDER_DECLINED = 4;
    */
   TENDER_DECLINED = 4,
 
   /**
-   * The carrier did not answer in time.
+   * No offer is open, and the last one ended without an answer.
    *
    * @generated from enum value: LOAD_STATE_TENDER_EXPIRED = 5;
    */
   TENDER_EXPIRED = 5,
 
   /**
-   * The carrier answered with conditions or another price.
+   * Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several.
    *
    * @generated from enum value: LOAD_STATE_COUNTERED = 6;
    */
@@ -1650,10 +1692,64 @@ export enum TenderState {
    * @generated from enum value: TENDER_STATE_SUPERSEDED = 10;
    */
   SUPERSEDED = 10,
+
+  /**
+   * The carrier would take it as offered; whether it gets it is decided when the other answers are there.
+   *
+   * @generated from enum value: TENDER_STATE_BID = 11;
+   */
+  BID = 11,
 }
 
 /**
  * Describes the enum logistics.load.v1.TenderState.
  */
 export declare const TenderStateSchema: GenEnum<TenderState>;
+
+/**
+ * How a carrier answers an offer (X12 990 B1-04).
+ *
+ * @generated from enum logistics.load.v1.CarrierAnswer
+ */
+export enum CarrierAnswer {
+  /**
+   * Not told; refused.
+   *
+   * @generated from enum value: CARRIER_ANSWER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It takes the load as offered (A).
+   *
+   * @generated from enum value: CARRIER_ANSWER_ACCEPTED = 1;
+   */
+  ACCEPTED = 1,
+
+  /**
+   * It takes the load under conditions (B).
+   *
+   * @generated from enum value: CARRIER_ANSWER_CONDITIONAL = 2;
+   */
+  CONDITIONAL = 2,
+
+  /**
+   * It wants another rate (C).
+   *
+   * @generated from enum value: CARRIER_ANSWER_COUNTERED = 3;
+   */
+  COUNTERED = 3,
+
+  /**
+   * It says no, or gives a load back that it had taken (D, E).
+   *
+   * @generated from enum value: CARRIER_ANSWER_DECLINED = 4;
+   */
+  DECLINED = 4,
+}
+
+/**
+ * Describes the enum logistics.load.v1.CarrierAnswer.
+ */
+export declare const CarrierAnswerSchema: GenEnum<CarrierAnswer>;
 

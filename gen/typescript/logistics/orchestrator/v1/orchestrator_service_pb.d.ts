@@ -10,11 +10,11 @@ import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v
 import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
 import type { GateCheck, GateCheckKind, Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
-import type { Appointment, Load, LoadState, Reassignment, StopTask } from "../../load/v1/load_pb.js";
+import type { Appointment, CarrierAnswer, Load, LoadState, Reassignment, StopTask, TenderOffer } from "../../load/v1/load_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
 import type { Gate, Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
 import type { Payable, PayableState } from "../../invoice/v1/payable_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
@@ -2412,6 +2412,345 @@ export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1
 export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
 
 /**
+ * What to give to `RespondToTender`.
+ *
+ * @generated from message logistics.orchestrator.v1.RespondToTenderRequest
+ */
+export declare type RespondToTenderRequest = Message<"logistics.orchestrator.v1.RespondToTenderRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The offer. Unset means the carrier's newest offer of the load.
+   *
+   * @generated from field: string tender_id = 3;
+   */
+  tenderId: string;
+
+  /**
+   * The revision that is answered; another one in force refuses the answer. Zero means whichever the offer has.
+   *
+   * @generated from field: int32 tender_revision = 4;
+   */
+  tenderRevision: number;
+
+  /**
+   * The carrier. Unset means the caller's own party; a caller of the mesh must name it.
+   *
+   * @generated from field: string carrier_scac = 5;
+   */
+  carrierScac: string;
+
+  /**
+   * The answer. Always set.
+   *
+   * @generated from field: logistics.load.v1.CarrierAnswer answer = 6;
+   */
+  answer: CarrierAnswer;
+
+  /**
+   * What the carrier asks. Set with a counter-offer, and then alone.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 7;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * Its conditions in words. Needed with a conditional answer.
+   *
+   * @generated from field: string conditions = 8;
+   */
+  conditions: string;
+
+  /**
+   * Why it says no. Unset otherwise.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+
+  /**
+   * The carrier's own number for the load. Unset where it has none.
+   *
+   * @generated from field: string carrier_reference = 10;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that it will send. Unset where it is not known yet.
+   *
+   * @generated from field: string vehicle_id = 11;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that it will send. Empty where they are not known yet.
+   *
+   * @generated from field: repeated string driver_ids = 12;
+   */
+  driverIds: string[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RespondToTenderRequest.
+ * Use `create(RespondToTenderRequestSchema)` to create a new message.
+ */
+export declare const RespondToTenderRequestSchema: GenMessage<RespondToTenderRequest>;
+
+/**
+ * What `RespondToTender` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.RespondToTenderResponse
+ */
+export declare type RespondToTenderResponse = Message<"logistics.orchestrator.v1.RespondToTenderResponse"> & {
+  /**
+   * The offer as it now stands.
+   *
+   * @generated from field: logistics.load.v1.TenderOffer tender = 1;
+   */
+  tender?: TenderOffer | undefined;
+
+  /**
+   * Where the load stands.
+   *
+   * @generated from field: logistics.load.v1.LoadState load_state = 2;
+   */
+  loadState: LoadState;
+
+  /**
+   * The load's version.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RespondToTenderResponse.
+ * Use `create(RespondToTenderResponseSchema)` to create a new message.
+ */
+export declare const RespondToTenderResponseSchema: GenMessage<RespondToTenderResponse>;
+
+/**
+ * What to give to `DecideTender`.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideTenderRequest
+ */
+export declare type DecideTenderRequest = Message<"logistics.orchestrator.v1.DecideTenderRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Who decides, by name. Unset means the caller of a token.
+   *
+   * @generated from field: string decided_by = 3;
+   */
+  decidedBy: string;
+
+  /**
+   * The decision.
+   *
+   * @generated from oneof logistics.orchestrator.v1.DecideTenderRequest.decision
+   */
+  decision: {
+    /**
+     * Take an answer that waits for a decision.
+     *
+     * @generated from field: logistics.orchestrator.v1.TakeAnswer take_answer = 4;
+     */
+    value: TakeAnswer;
+    case: "takeAnswer";
+  } | {
+    /**
+     * Take offers back; the next carriers of the policy are asked.
+     *
+     * @generated from field: logistics.orchestrator.v1.TakeOffersBack take_back = 5;
+     */
+    value: TakeOffersBack;
+    case: "takeBack";
+  } | {
+    /**
+     * Offer it to a carrier that the policy does not name, or once more to one that it names.
+     *
+     * @generated from field: logistics.orchestrator.v1.OfferToCarrier offer = 6;
+     */
+    value: OfferToCarrier;
+    case: "offer";
+  } | {
+    /**
+     * Let the own fleet drive.
+     *
+     * @generated from field: logistics.orchestrator.v1.UseOwnFleet own_fleet = 7;
+     */
+    value: UseOwnFleet;
+    case: "ownFleet";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideTenderRequest.
+ * Use `create(DecideTenderRequestSchema)` to create a new message.
+ */
+export declare const DecideTenderRequestSchema: GenMessage<DecideTenderRequest>;
+
+/**
+ * Take an answer that waits for a decision.
+ *
+ * @generated from message logistics.orchestrator.v1.TakeAnswer
+ */
+export declare type TakeAnswer = Message<"logistics.orchestrator.v1.TakeAnswer"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * Why, in a sentence. Unset means no word is needed.
+   *
+   * @generated from field: string note = 2;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.TakeAnswer.
+ * Use `create(TakeAnswerSchema)` to create a new message.
+ */
+export declare const TakeAnswerSchema: GenMessage<TakeAnswer>;
+
+/**
+ * Take offers back.
+ *
+ * @generated from message logistics.orchestrator.v1.TakeOffersBack
+ */
+export declare type TakeOffersBack = Message<"logistics.orchestrator.v1.TakeOffersBack"> & {
+  /**
+   * The offers. Empty means all that are open, and the one that was accepted.
+   *
+   * @generated from field: repeated string tender_ids = 1;
+   */
+  tenderIds: string[];
+
+  /**
+   * Why, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.TakeOffersBack.
+ * Use `create(TakeOffersBackSchema)` to create a new message.
+ */
+export declare const TakeOffersBackSchema: GenMessage<TakeOffersBack>;
+
+/**
+ * Offer a load to a carrier.
+ *
+ * @generated from message logistics.orchestrator.v1.OfferToCarrier
+ */
+export declare type OfferToCarrier = Message<"logistics.orchestrator.v1.OfferToCarrier"> & {
+  /**
+   * Standard Carrier Alpha Code. Always set.
+   *
+   * @generated from field: string carrier_scac = 1;
+   */
+  carrierScac: string;
+
+  /**
+   * What is offered for the whole load. Unset means that a rate must be agreed by counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money rate = 2;
+   */
+  rate?: Money | undefined;
+
+  /**
+   * How long the carrier may think. Unset means as the policy says.
+   *
+   * @generated from field: google.protobuf.Duration respond_within = 3;
+   */
+  respondWithin?: Duration | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OfferToCarrier.
+ * Use `create(OfferToCarrierSchema)` to create a new message.
+ */
+export declare const OfferToCarrierSchema: GenMessage<OfferToCarrier>;
+
+/**
+ * Let the own fleet drive.
+ *
+ * @generated from message logistics.orchestrator.v1.UseOwnFleet
+ */
+export declare type UseOwnFleet = Message<"logistics.orchestrator.v1.UseOwnFleet"> & {
+  /**
+   * Why, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.UseOwnFleet.
+ * Use `create(UseOwnFleetSchema)` to create a new message.
+ */
+export declare const UseOwnFleetSchema: GenMessage<UseOwnFleet>;
+
+/**
+ * What `DecideTender` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideTenderResponse
+ */
+export declare type DecideTenderResponse = Message<"logistics.orchestrator.v1.DecideTenderResponse"> & {
+  /**
+   * The load as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * The load's version.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideTenderResponse.
+ * Use `create(DecideTenderResponseSchema)` to create a new message.
+ */
+export declare const DecideTenderResponseSchema: GenMessage<DecideTenderResponse>;
+
+/**
  * What to give to `InterruptLoad`.
  *
  * @generated from message logistics.orchestrator.v1.InterruptLoadRequest
@@ -4251,6 +4590,26 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideExcursionRequestSchema;
     output: typeof DecideExcursionResponseSchema;
+  },
+  /**
+   * Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RespondToTender
+   */
+  respondToTender: {
+    methodKind: "unary";
+    input: typeof RespondToTenderRequestSchema;
+    output: typeof RespondToTenderResponseSchema;
+  },
+  /**
+   * Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DecideTender
+   */
+  decideTender: {
+    methodKind: "unary";
+    input: typeof DecideTenderRequestSchema;
+    output: typeof DecideTenderResponseSchema;
   },
   /**
    * Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
