@@ -101,9 +101,18 @@ class Executor:
         self._attempts = attempts
         self._chance = chance
 
-    async def execute(self, decider: Decider[S, C, E], aggregate_id: str, command: C, stamp: Stamp) -> Outcome[S, E]:
+    async def execute(
+        self,
+        decider: Decider[S, C, E],
+        aggregate_id: str,
+        command: C,
+        stamp: Stamp,
+        *,
+        policy_of: Callable[[S], str] | None = None,
+    ) -> Outcome[S, E]:
         """Decide a command and record the event it causes, at most one and at most once per request id.
 
+        `policy_of` names the policy by the state that the command meets, where the stamp names none.
         Raises Rejected and IllegalTransition where it may not be, InvalidArgument on a bad request id or region,
         Conflict where others were first `attempts` times, and whatever the store and `validate` raise; in each case
         nothing is recorded, except that after Unavailable it may be. The same request id settles that.
@@ -113,7 +122,7 @@ class Executor:
         attributes = {"gladhand.aggregate": kind.aggregate, "gladhand.aggregate_id": aggregate_id}
         with _tracer.start_as_current_span(f"{kind.aggregate} execute", attributes=attributes):
             async with self._turn(kind, aggregate_id):
-                return await self._execute(decider, kind, aggregate_id, command, stamp, event_id)
+                return await self._execute(decider, kind, aggregate_id, command, stamp, event_id, policy_of)
 
     async def load(self, decider: Decider[S, C, E], aggregate_id: str) -> Loaded[S]:
         """Return an aggregate as it is now, never older than a write that was answered before the call."""
@@ -133,6 +142,7 @@ class Executor:
         command: C,
         stamp: Stamp,
         event_id: str,
+        policy_of: Callable[[S], str] | None,
     ) -> Outcome[S, E]:
         cached = self._cached(kind, aggregate_id)
         kept: _Kept[S] = cached or _Kept(Loaded(decider.initial), {})
@@ -146,7 +156,8 @@ class Executor:
             if done is not None:
                 return Outcome(kept.loaded.state, _version(done.event), done.event, done.sequence, done.event != mine)
             try:
-                decided = self._decide(decider, kind, aggregate_id, command, stamp, kept.loaded, event_id)
+                named = _naming(stamp, policy_of, kept.loaded.state)
+                decided = self._decide(decider, kind, aggregate_id, command, named, kept.loaded, event_id)
             except GladhandError:
                 if fresh:
                     raise
@@ -282,3 +293,9 @@ def _event_id(request_id: str, aggregate_id: str) -> str:
         raise InvalidArgument(
             f"{request_id!r} is no UUID", field="request_id", remedy="give a new UUID to each new request"
         ) from error
+
+
+def _naming(stamp: Stamp, policy_of: Callable[[S], str] | None, state: S) -> Stamp:
+    if policy_of is None or stamp.policy_version:
+        return stamp
+    return replace(stamp, policy_version=policy_of(state))

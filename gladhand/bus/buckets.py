@@ -44,6 +44,8 @@ class BucketSpec:
 STANDARD_BUCKETS = (
     BucketSpec("IDEMPOTENCY", "First answers by request id.", keep=timedelta(days=7), max_bytes=128 * _MIB),
     BucketSpec("CURSORS", "How far pollers of outside systems have got.", max_bytes=16 * _MIB),
+    # Every version for ever: an order may name it as long as it lives.
+    BucketSpec("POLICIES", "Layers of process policy: each version, and which one is in force.", max_bytes=32 * _MIB),
     BucketSpec("CLOCK", "The offset of a warped mesh clock.", max_bytes=_MIB),
     BucketSpec("INBOX_KEYS", "Which inbox message brought a report first.", keep=timedelta(days=7)),
     # Four heartbeats (gladhand.registry.store): a process that dies without a word is taken for live no longer.

@@ -21,7 +21,9 @@ from gladhand.cli.home import Home, clone_root
 from gladhand.cli.loads import app as loads_app
 from gladhand.cli.options import AsJson, OrderName, Where
 from gladhand.cli.orders import app as orders_app
+from gladhand.cli.policy import app as policy_app
 from gladhand.cli.running import asked, running_mesh
+from gladhand.cli.tender import app as tender_app
 from gladhand.cli.tokens import app as tokens_app
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ app.add_typer(loads_app, name="loads")
 app.add_typer(excursions_app, name="excursions")
 app.add_typer(exceptions_app, name="exceptions")
 app.add_typer(holds_app, name="holds")
+app.add_typer(policy_app, name="policy")
+app.add_typer(tender_app, name="tender")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(bus_app, name="bus")

@@ -17,7 +17,7 @@ from gladhand.clock import Clock
 from gladhand.errors import Conflict, Internal, InvalidArgument, Unavailable
 from logistics.dispatch.v1 import PlanLoadsRequest, PlanLoadsResponse, ReplanLoadRequest, ReplanLoadResponse
 from logistics.fleet.v1 import Vehicle
-from logistics.load.v1 import Stop
+from logistics.load.v1 import Load, Stop
 from logistics.type.v1 import TimeWindow
 from services.fleet_gateway.adapters import rules
 from services.fleet_gateway.adapters.port import Booking, FleetAdapter, Proposal
@@ -121,6 +121,8 @@ class Planning:
         known = await self._fleet.answered(request, ReplanLoadResponse)
         if known is not None:
             return known
+        if request.HasField("proposed_load"):
+            return await self._put_in_force(request)
         booking = await self._fleet.booking(request.load_id)
         load = booking.load
         rules.require_state(load, "replanned", rules.OPEN)
@@ -131,9 +133,37 @@ class Planning:
         truck = self._truck(vehicle, part.locked, request, horizon)
         added = draft(request.added_orders, [truck], horizon, self._rules.times, "added_orders")
         solution = await self._solve(problem_of(part, added, truck))
-        refuse_unserved(solution, added)
+        left_out = refuse_unserved(solution, part, added, may_leave_out=request.proposal_only)
         new = relaid(load, part, added, solution, horizon, request.request_id, self._driven_m(vehicle, part, truck))
+        if request.proposal_only:
+            return ReplanLoadResponse(load=new, unassigned=left_out)
         return await self._fleet.replan(request, new, _features(added))
+
+    async def _put_in_force(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Book a plan that was proposed before. The desk answers for its drivers, so that nothing waits.
+
+        Raises Conflict PLAN_VERSION_CONFLICT, and InvalidArgument where the locked stops are not the first of the plan.
+        """
+        booking = await self._fleet.booking(request.load_id)
+        rules.require_state(booking.load, "replanned", rules.OPEN)
+        rules.require_plan(booking.load, request.expected_plan_version)
+        count = len(request.locked_stop_ids)
+        stands = [stop.stop_id for stop in booking.load.stops[:count]]
+        if stands != list(request.locked_stop_ids) or stands != [
+            s.stop_id for s in request.proposed_load.stops[:count]
+        ]:
+            raise InvalidArgument(
+                "locked stops must be the first of both plans",
+                field="proposed_load.stops",
+                remedy="ask for a proposal again; the vehicle has gone on since",
+            )
+        new = Load()
+        new.CopyFrom(booking.load)
+        new.ClearField("stops")
+        new.stops.extend(request.proposed_load.stops)
+        if request.proposed_load.HasField("figures"):
+            new.figures.CopyFrom(request.proposed_load.figures)
+        return await self._fleet.replan(request, new, frozenset())
 
     def _horizon(self, window: TimeWindow | None) -> Horizon:
         now = _whole_second(self._clock.now())

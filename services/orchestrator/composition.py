@@ -27,8 +27,10 @@ from services.orchestrator.processes import (
     observations,
     payables,
     quarantine,
+    reassignments,
     resolutions,
     ripple,
+    road_news,
 )
 from services.orchestrator.processes.accessorials import Accessorials
 from services.orchestrator.processes.cold_chain import ColdChain
@@ -49,8 +51,13 @@ from services.orchestrator.processes.planning import TIMER as WAVE_TIMER
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.quarantine import Quarantine
+from services.orchestrator.processes.reassignments import Reassignments
+from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
 from services.orchestrator.processes.ripple import LoadRipple
+from services.orchestrator.processes.road_news import RoadNews
+from services.orchestrator.processes.tendering import TIMER as TENDER_TIMER
+from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.processes.watchdog import Watchdog
 from services.orchestrator.read_model import ReadModel
@@ -104,7 +111,9 @@ def compose(
     outside = OutsideActions(journal, ports.erps, ports.fleet)
     driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policies)
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
-    hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free)
+    tendering = Tendering(journal, ports.fleet, bus, clock, policies)
+    road = Reassignments(journal, ports.fleet, bus, clock, policies)
+    hauling = HaulageDriver(journal, ports.fleet, planning.on_vehicle_free, road, tendering)
     resolving = Resolutions(journal, driver)
     holding = HoldRipple(journal, bus, driver.drive)
     watching = MilestoneWatch(journal, bus)
@@ -128,12 +137,17 @@ def compose(
         clock=clock,
         cold_chain=cold,
         policies=policies,
+        replanning=Replanning(journal, ports.fleet, bus, clock, policies),
+        tendering=tendering,
         erps=ports.erps,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),
         _subscription("LOADS", "ripple", ripple.FILTERS, LoadRipple(journal, driver.drive).handle, workers),
         _subscription("LOADS", "haulage", haulage.FILTERS, hauling.handle, workers),
+        _subscription("LOADS", "road", road_news.FILTERS, RoadNews(journal, policies).handle, workers),
+        _subscription("TIMERS", "haulage-due", (f"logistics.due.{reassignments.TIMER}.>",), hauling.on_due, workers),
+        _subscription("TIMERS", "tender-due", (f"logistics.due.{TENDER_TIMER}.>",), hauling.on_due, workers),
         _subscription("OBSERVATIONS", "observations", observations.FILTERS, seeing.handle, workers),
         _subscription("EXCEPTIONS", "holds", holds.FILTERS, holding.handle, workers),
         _subscription("TIMERS", "hold-due", (f"logistics.due.{holds.TIMER}.>",), holding.expire, workers),

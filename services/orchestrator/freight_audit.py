@@ -21,9 +21,10 @@ from logistics.invoice.v1 import (
     PayableState,
 )
 from logistics.load.v1 import Load, LoadState, Stop, StopKind
-from logistics.process.v1 import DetentionPolicy, FreightAuditPolicy, ProcessPolicy
+from logistics.process.v1 import CarrierTerms, DetentionPolicy, FreightAuditPolicy, ProcessPolicy
 from logistics.type.v1 import Money
 from services.orchestrator.deciders.invoice.amounts import NANOS, nanos_of
+from services.orchestrator.deciders.load.offers import accepted_offer
 from services.orchestrator.detention import rounded, waiting
 from services.orchestrator.quantities import ZERO, decimal_of, total
 
@@ -49,15 +50,19 @@ class Agreed:
 
 
 def agreed_of(load: Load, policy: ProcessPolicy) -> Agreed:
-    """Return what was agreed: the terms of the policy for the carrier that has the load."""
-    for terms in policy.tender.carriers:
-        if terms.carrier_scac == load.carrier_scac:
-            return Agreed(
-                load.carrier_scac,
-                terms.rate if terms.HasField("rate") else None,
-                terms.vehicle_not_used_charge if terms.HasField("vehicle_not_used_charge") else None,
-            )
-    return Agreed(load.carrier_scac, None)
+    """Return what was agreed with the carrier that has the load.
+
+    That is what its accepted tender says; of a load that came to it without one, the policy's terms.
+    """
+    taken = accepted_offer(load)
+    carrier_scac = taken.carrier_scac if taken is not None else load.carrier_scac
+    terms = next((each for each in policy.tender.carriers if each.carrier_scac == carrier_scac), CarrierTerms())
+    rate = terms.rate if terms.HasField("rate") else None
+    unused = terms.vehicle_not_used_charge if terms.HasField("vehicle_not_used_charge") else None
+    if taken is not None:
+        rate = taken.agreed_rate if taken.HasField("agreed_rate") else rate
+        unused = taken.vehicle_not_used_charge if taken.HasField("vehicle_not_used_charge") else unused
+    return Agreed(carrier_scac, rate, unused)
 
 
 def audit(

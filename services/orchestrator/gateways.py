@@ -18,10 +18,18 @@ from logistics.dispatch.v1 import (
     DispatchLoadResponse,
     GetDriverRequest,
     GetDriverResponse,
+    GetLoadRequest,
+    GetLoadResponse,
     GetVehicleRequest,
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
+    ReassignLoadResponse,
+    ReplanLoadRequest,
+    ReplanLoadResponse,
+    TenderLoadRequest,
+    TenderLoadResponse,
 )
 from logistics.dispatch.v1.dispatch_service_pb2_grpc import DispatchServiceStub
 from logistics.erp.v1 import (
@@ -88,6 +96,10 @@ class FleetGateway(Protocol):
         """Lay orders on loads."""
         ...
 
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
+        ...
+
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         """Name vehicle and driver."""
         ...
@@ -110,6 +122,18 @@ class FleetGateway(Protocol):
 
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
         """Read a driver."""
+        ...
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        ...
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        ...
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
         ...
 
 
@@ -162,6 +186,10 @@ class GrpcFleetGateway:
         """Lay orders on loads."""
         return await call(self._stub.PlanLoads(request))
 
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        """Offer a load to a carrier."""
+        return await call(self._stub.TenderLoad(request))
+
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         """Name vehicle and driver."""
         return await call(self._stub.AssignLoad(request))
@@ -185,3 +213,15 @@ class GrpcFleetGateway:
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
         """Read a driver."""
         return await call(self._stub.GetDriver(request))
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        """Read a load as the fleet's own book has it."""
+        return await call(self._stub.GetLoad(request))
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        """End the assignment in force and begin the next."""
+        return await call(self._stub.ReassignLoad(request))
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        """Make a new plan, or put one in force."""
+        return await call(self._stub.ReplanLoad(request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -68,7 +68,7 @@ class Cause:
     receive_time: datetime | None = None
     provenance: Provenance | None = None
     policy_version: str = ""
-    """The policy that asked for it; empty means the one in force in the region."""
+    """The policy that asked for it; empty means the one of the order, or the one in force in the region."""
 
     def step(self, *parts: str) -> Cause:
         """Return the cause of one further step of the same request, with a request id of its own."""
@@ -94,7 +94,15 @@ class Journal:
     async def order(self, order_id: str, wish: Message, cause: Cause) -> Outcome[order.State, OrderEvent]:
         """Command an order; `wish` is the body of an OrderCommand."""
         command = OrderCommand(order_id=order_id, decide_time=self._now())
-        return await self._do(order.DECIDER, order_id, _with_body(command, wish), cause)
+
+        def policy_of(state: order.State) -> str:
+            # Whoever asks, an order's events name the policy that the order runs under.
+            known = state.order
+            if known is not None and known.policy_version:
+                return label_of(self._policies.of(known))
+            return label_of(self._policies.in_region(cause.region))
+
+        return await self._do(order.DECIDER, order_id, _with_body(command, wish), cause, policy_of)
 
     async def load(self, load_id: str, wish: Message, cause: Cause) -> Outcome[load.State, LoadEvent]:
         """Command a load; `wish` is the body of a LoadCommand."""
@@ -158,7 +166,14 @@ class Journal:
         """Return an aggregate as it is now; version 0 means that it does not exist."""
         return await self._executor.load(decider, aggregate_id)
 
-    async def _do(self, decider: Decider[S, C, E], aggregate_id: str, command: C, cause: Cause) -> Outcome[S, E]:
+    async def _do(
+        self,
+        decider: Decider[S, C, E],
+        aggregate_id: str,
+        command: C,
+        cause: Cause,
+        policy_of: Callable[[S], str] | None = None,
+    ) -> Outcome[S, E]:
         stamp = Stamp(
             request_id=cause.request_id,
             region=cause.region,
@@ -168,9 +183,12 @@ class Journal:
             occur_time=cause.occur_time,
             receive_time=cause.receive_time,
             provenance=cause.provenance,
-            policy_version=cause.policy_version or label_of(self._policies.in_region(cause.region)),
+            policy_version=cause.policy_version,
         )
-        return await self._executor.execute(decider, aggregate_id, command, stamp)
+        of_region = label_of(self._policies.in_region(cause.region))
+        return await self._executor.execute(
+            decider, aggregate_id, command, stamp, policy_of=policy_of or (lambda _: of_region)
+        )
 
     def _now(self) -> Timestamp:
         now = Timestamp()

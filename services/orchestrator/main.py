@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
-
 from gladhand.bus.streams import StreamLimits, ensure_streams, standard_streams
 from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
@@ -23,7 +21,8 @@ from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.erps import ErpGateways
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
-from services.orchestrator.policies import FixedPolicies
+from services.orchestrator.policies.book import built_in, default_policy
+from services.orchestrator.policies.store import BUCKET, KeptPolicies
 from services.orchestrator.read_model import Projector, ReadModel
 from services.orchestrator.registration import REGISTRATION
 from services.orchestrator.servicer import OWN_IDEMPOTENCY, OrchestratorServicer
@@ -54,9 +53,12 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
     read_model = await process.enter(ReadModel.opened(settings.read_model_url))
 
     ports = Ports(store=store, bus=mesh.bus, clock=mesh.clock, erps=erps, fleet=fleet, read_model=read_model)
+    policies = KeptPolicies(await mesh.bus.key_value(BUCKET), built_in(_policy(settings)), mesh.clock)
+    await policies.load()
+    process.add_task("policies", policies.run)
     orchestrator = compose(
         ports,
-        FixedPolicies(_policy(settings)),
+        policies,
         workers=settings.workers,
         watchdog_every=timedelta(seconds=settings.watchdog_s),
     )
@@ -93,9 +95,9 @@ async def _erps(settings: OrchestratorSettings, own: TlsCredentials | None) -> A
 
 def _policy(settings: OrchestratorSettings) -> ProcessPolicy:
     """Return the built-in policy: the same for every region, but for the delay of waves."""
-    delay = Duration()
-    delay.FromTimedelta(settings.wave_delay)
-    return ProcessPolicy(name="default", version=1, bill_accepted_after_rejection=True, wave_delay=delay)
+    policy = default_policy()
+    policy.wave_delay.FromTimedelta(settings.wave_delay)
+    return policy
 
 
 if __name__ == "__main__":

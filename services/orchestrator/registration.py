@@ -22,6 +22,7 @@ REGISTRATION = Service(
         *(f"{_ERP}/{method}" for method in ("CancelSale", "ConfirmDispatch", "PostCreditMemo", "PostDelivery")),
         *(f"{_ERP}/{method}" for method in ("PostInvoice", "PostPayable", "ReceiveReturn", "ValidateOrder")),
         *(f"{_FLEET}/{method}" for method in ("AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad")),
-        *(f"{_FLEET}/{method}" for method in ("GetDriver", "GetVehicle", "PlanLoads")),
+        *(f"{_FLEET}/{method}" for method in ("GetDriver", "GetLoad", "GetVehicle", "PlanLoads")),
+        *(f"{_FLEET}/{method}" for method in ("ReassignLoad", "ReplanLoad", "TenderLoad")),
     ),
 )

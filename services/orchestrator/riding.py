@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from logistics.load.v1 import Load, Stop, StopKind, StopTask
+from logistics.load.v1 import DeliveryEvent, Load, Stop, StopKind, StopTask
+from services.orchestrator.deciders.load.road import epoch_at
 
 
 def orders_on(load: Load) -> list[str]:
@@ -48,6 +49,18 @@ def disposition_stops(load: Load) -> dict[str, Stop]:
 def stop_of(load: Load, stop_id: str) -> Stop | None:
     """Return a stop of a load, None where it has no such stop."""
     return next((stop for stop in load.stops if stop.stop_id == stop_id), None)
+
+
+def epoch_told(load: Load, seen: DeliveryEvent) -> int:
+    """Return the assignment that a milestone speaks of: as it says, else the newest of its vehicle, else by its time.
+
+    A vehicle that was replaced goes on telling; what it tells is never taken for a word of the one that replaced it.
+    """
+    if seen.epoch:
+        return seen.epoch
+    at = epoch_at(load, seen.occur_time)
+    driven = [each.epoch for each in load.assignments if each.vehicle_id == seen.vehicle_id]
+    return at if at in driven or not driven else driven[-1]
 
 
 def tasks_by_order(stop: Stop) -> dict[str, list[StopTask]]:

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from google.protobuf.message import Message
+
 from gladhand import ids
 from gladhand.clock import Clock
 from gladhand.errors import GladhandError, Unavailable
@@ -25,11 +27,20 @@ from logistics.dispatch.v1 import (
     DispatchLoadResponse,
     GetDriverRequest,
     GetDriverResponse,
+    GetLoadRequest,
+    GetLoadResponse,
     GetVehicleRequest,
     GetVehicleResponse,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
+    ReassignLoadResponse,
+    ReplanLoadRequest,
+    ReplanLoadResponse,
     SkipReason,
+    TenderAnswer,
+    TenderLoadRequest,
+    TenderLoadResponse,
     UnassignedOrder,
 )
 from logistics.erp.v1 import (
@@ -50,11 +61,14 @@ from logistics.erp.v1 import (
     ValidateOrderRequest,
     ValidateOrderResponse,
 )
-from logistics.load.v1 import Assignment, Load, LoadState, Stop, StopKind, StopState, StopTask
+from logistics.fleet.v1 import Driver, HoursOfService
+from logistics.load.v1 import Load, LoadState, Stop, StopKind, StopState, StopTask
 from logistics.order.v1 import CheckResult, Order, ValidationCheck, ValidationKind
 from logistics.type.v1 import ExternalReference, Location, ReferenceType
+from tests.simulation.yard_book import YardBook
 
 T = TypeVar("T")
+A = TypeVar("A", bound=Message)
 
 
 class Faults:
@@ -228,9 +242,15 @@ class YardFleet:
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self._clock = clock
         self.faults = faults
-        self.assignments: dict[str, Assignment] = {}
+        self.book = YardBook(clock)
+        self.hours: dict[str, HoursOfService] = {}
+        """Hours of drivers, by driver; nobody else's are known."""
         self.live: set[str] = set()
         """Loads on the road."""
+        self._answers: dict[str, bytes] = {}
+        self._vehicles = 0
+        self.hours_of_plan: timedelta | None = None
+        """How long each planned load takes; None means that the plan does not say."""
         self.full = 0
         """How many of the next waves find no vehicle."""
         self.freed: Counter[str] = Counter()
@@ -238,6 +258,10 @@ class YardFleet:
         """Loads whose drivers answer no call back."""
         self.pickup_within: timedelta | None = None
         """How soon pickups were promised, from the plan on; None where nothing was."""
+        self.offered: dict[str, list[str]] = defaultdict(list)
+        """Carriers that a load was brought to, in their order."""
+        self.connected: dict[str, TenderAnswer.ValueType] = {}
+        """How carriers answer at once whose systems are connected; the others answer later."""
 
     async def plan_loads(self, request: PlanLoadsRequest) -> PlanLoadsResponse:
         return await self.faults.call("plan_loads", lambda: self._plan(request))
@@ -283,29 +307,49 @@ class YardFleet:
             stops=[pickup, *deliveries],
             order_ids=[order.order_id for order in orders],
         )
+        for position, stop in enumerate(load.stops[1:], 1):
+            stop.planned_arrival_time.FromDatetime(self._clock.now() + position * timedelta(hours=2))
+        if self.hours_of_plan is not None:
+            load.figures.duration.FromTimedelta(self.hours_of_plan)
+        self.book.loads.setdefault(load_id, Load.FromString(load.SerializeToString()))
         return PlanLoadsResponse(loads=[load])
+
+    async def tender_load(self, request: TenderLoadRequest) -> TenderLoadResponse:
+        def act() -> TenderLoadResponse:
+            if request.carrier_scac not in self.offered[request.load_id]:
+                self.offered[request.load_id].append(request.carrier_scac)
+            answer = self.connected.get(request.carrier_scac, TenderAnswer.TENDER_ANSWER_PENDING)
+            return TenderLoadResponse(answer=answer)
+
+        return await self.faults.call("tender_load", act)
 
     async def assign_load(self, request: AssignLoadRequest) -> AssignLoadResponse:
         def act() -> AssignLoadResponse:
-            known = self.assignments.get(request.load_id)
-            if known is None:
-                known = Assignment(epoch=1, vehicle_id=f"truck-{len(self.assignments) + 1}", driver_ids=["driver-1"])
-                known.start_time.FromDatetime(self._clock.now())
-                self.assignments[request.load_id] = known
-            return AssignLoadResponse(assignment=known)
+            known = self.book.load(request.load_id).assignments
+            if known:
+                return AssignLoadResponse(assignment=known[-1])
+            if request.carrier_scac:
+                sent = request.vehicle_id or f"{request.carrier_scac}-{request.load_id[:8]}"
+                return AssignLoadResponse(assignment=self.book.begin(request.load_id, sent, request.driver_id))
+            self._vehicles += 1
+            return AssignLoadResponse(
+                assignment=self.book.begin(request.load_id, f"truck-{self._vehicles}", f"driver-{self._vehicles}")
+            )
 
         return await self.faults.call("assign_load", act)
 
     async def dispatch_load(self, request: DispatchLoadRequest) -> DispatchLoadResponse:
         def act() -> DispatchLoadResponse:
+            sent = self.book.dispatch(request)
             self.live.add(request.load_id)
-            return DispatchLoadResponse(dispatch_reference=f"D-{request.load_id[:8]}", plan_version=1)
+            return sent
 
         return await self.faults.call("dispatch_load", act)
 
     async def complete_load(self, request: CompleteLoadRequest) -> CompleteLoadResponse:
         def act() -> CompleteLoadResponse:
             self.live.discard(request.load_id)
+            self.book.end(request.load_id, LoadState.LOAD_STATE_COMPLETED)
             self.freed[request.load_id] += 1
             return CompleteLoadResponse()
 
@@ -315,13 +359,36 @@ class YardFleet:
         if request.load_id in self.silent:
             raise Unavailable("the driver does not answer", reason="FLEET_UNAVAILABLE")
         self.live.discard(request.load_id)
+        self.book.end(request.load_id, LoadState.LOAD_STATE_CANCELLED)
         return CancelLoadResponse()
 
     async def get_vehicle(self, request: GetVehicleRequest) -> GetVehicleResponse:
         return GetVehicleResponse()
 
     async def get_driver(self, request: GetDriverRequest) -> GetDriverResponse:
-        return GetDriverResponse()
+        hours = self.hours.get(request.driver_id)
+        return GetDriverResponse(driver=Driver(driver_id=request.driver_id, hours_of_service=hours))
+
+    async def get_load(self, request: GetLoadRequest) -> GetLoadResponse:
+        return await self.faults.call("get_load", lambda: GetLoadResponse(load=self.book.load(request.load_id)))
+
+    async def reassign_load(self, request: ReassignLoadRequest) -> ReassignLoadResponse:
+        def act() -> ReassignLoadResponse:
+            return self.once(request.request_id, ReassignLoadResponse, lambda: self.book.reassign(request))
+
+        return await self.faults.call("reassign_load", act)
+
+    async def replan_load(self, request: ReplanLoadRequest) -> ReplanLoadResponse:
+        def act() -> ReplanLoadResponse:
+            return self.once(request.request_id, ReplanLoadResponse, lambda: self.book.replan(request))
+
+        return await self.faults.call("replan_load", act)
+
+    def once(self, request_id: str, kind: type[A], act: Callable[[], A]) -> A:
+        """Do something once for a request, and give the first answer again; a refusal is no answer."""
+        if request_id not in self._answers:
+            self._answers[request_id] = act().SerializeToString()
+        return kind.FromString(self._answers[request_id])
 
 
 def _tasks(order: Order) -> list[StopTask]:

@@ -17,7 +17,7 @@ from gladhand import ids
 from gladhand.bus.port import Consumer
 from gladhand.errors import GladhandError
 from gladhand.log.port import StoredMessage
-from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock
+from gladhand.testing import MemoryBroker, MemoryBus, MemoryEventStore, VirtualClock, eventually
 from logistics.exception.v1 import ExceptionState, Gate, Hold, HoldKind, LiftHold, SetHold, SettleException
 from logistics.load.v1 import (
     DeliveryEvent,
@@ -53,6 +53,7 @@ from services.orchestrator.submission import content_sha256, order_id_of
 from tests.simulation.outside import Faults, LedgerErp, YardFleet
 
 REGION = "us"
+_A_MOMENT_AGO = timedelta(minutes=2)
 _ENDED = frozenset({OrderState.ORDER_STATE_INVOICED, OrderState.ORDER_STATE_CLOSED, OrderState.ORDER_STATE_CANCELLED})
 
 
@@ -105,6 +106,7 @@ class World:
     """Further ERPs, each with faults of its own, by name."""
     _told: set[tuple[str, str]] = field(default_factory=set)
     _consumers: list[Consumer] = field(default_factory=list)
+    _projector: Projector | None = None
 
     @classmethod
     @asynccontextmanager
@@ -137,7 +139,8 @@ class World:
             dice = random.Random(seed)
             world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice, others=others)
             stopping = asyncio.Event()
-            projector = asyncio.create_task(Projector(store, read_model).run(stopping))
+            world._projector = Projector(store, read_model)
+            projector = asyncio.create_task(world._projector.run(stopping))
             await world.start()
             try:
                 yield world
@@ -290,12 +293,23 @@ class World:
                 return
             await asyncio.sleep(0.001)
 
+    async def watch(self) -> None:
+        """Let the watchdog look at all that the log holds."""
+        await self.quiet()
+        await eventually(self._shown, what="a read model that shows the whole log")
+        await self.orchestrator.watchdog.look()
+        await self.quiet()
+
+    async def _shown(self) -> bool:
+        assert self._projector is not None
+        return not any(lag.behind for lag in (await self._projector.lag()).values())
+
     async def _road(self, order_ids: list[str]) -> None:
         """Move every dispatched load by one stop, with the duplicates and the disorder that trackers make."""
         loads = {load_id for order_id in order_ids for load_id in (await self.order(order_id)).load_ids}
         for load_id in sorted(loads):
             found = (await self.orchestrator.desk.journal.find(load.DECIDER, load_id)).state.load
-            if found is None or found.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ASSIGNED}:
+            if found is None or not found.assignments or found.state == LoadState.LOAD_STATE_ASSIGNED:
                 continue
             waiting = [
                 s
@@ -381,7 +395,7 @@ class World:
         """Return the pieces that are refused at a stop: never where goods come back or are brought once more."""
         return 0 if stop.disposition_id else self.refused.get(order_id, 0)
 
-    async def _prove(self, found: Load, stop: Stop, name: str = "") -> None:
+    async def _prove(self, found: Load, stop: Stop, name: str = "", ago: timedelta = _A_MOMENT_AGO) -> None:
         artifact = Artifact(
             kind=ArtifactKind.ARTIFACT_KIND_SIGNATURE,
             object_name="signature",
@@ -409,7 +423,7 @@ class World:
                 for task in stop.tasks
             ],
         )
-        proof.capture_time.FromDatetime(self.clock.now() - timedelta(minutes=2))
+        proof.capture_time.FromDatetime(self.clock.now() - ago)
         try:
             await self.orchestrator.desk.proofs.record(proof, Cause(request_id=ids.derive(proof.pod_id, "request")))
         except GladhandError:

@@ -50,7 +50,7 @@ from logistics.load.v1.load_pb2 import (
     LOAD_STATE_PLANNED,
 )
 from logistics.order.v1 import Order
-from services.fleet_gateway.adapters import rules
+from services.fleet_gateway.adapters import carriers, rules
 from services.fleet_gateway.adapters.book import Answer, Book, LogLine, Page, Sent, Taken
 from services.fleet_gateway.adapters.crew import Crew
 from services.fleet_gateway.adapters.desk_reading import DeskReading, booking_of, driver_of, vehicle_of
@@ -177,14 +177,7 @@ class FleetDesk(DeskReading):
         async def act(page: Page, now: datetime) -> TenderLoadResponse:
             booking = await booking_of(page, request.load_id)
             if request.carrier_scac:
-                remedy = "leave it unset for the own fleet"
-                raise InvalidArgument(
-                    "the fleet desk knows no carriers",
-                    field="carrier_scac",
-                    remedy=remedy,
-                    reason="NOT_SUPPORTED",
-                    metadata={"field": "carrier_scac", "remedy": remedy},
-                )
+                return await carriers.noted(page, booking, request, now)
             rules.require_state(booking.load, "tendered", {LOAD_STATE_PLANNED})
             await page.log(LogLine(request.load_id, "accepted", now, request.request_id, "own fleet"))
             return TenderLoadResponse(answer=TENDER_ANSWER_ACCEPTED, answer_time=stamp(now))
@@ -199,6 +192,8 @@ class FleetDesk(DeskReading):
             current = rules.in_force(load)
             if current is not None and rules.already(current, request.vehicle_id, request.driver_id):
                 return AssignLoadResponse(assignment=current)
+            if request.carrier_scac:
+                return await carriers.assigned(page, booking, request, now)
             rules.require_state(load, "assigned", {LOAD_STATE_PLANNED})
             vehicle_id = request.vehicle_id or load.planned_vehicle_id
             if not vehicle_id:
@@ -241,7 +236,11 @@ class FleetDesk(DeskReading):
             rules.require_state(load, "dispatched", {LOAD_STATE_ASSIGNED, LOAD_STATE_DISPATCHED})
             current = rules.require_epoch(load, _given(request, "expected_epoch"))
             rules.require_plan(load, _given(request, "expected_plan_version"))
-            if load.state == LOAD_STATE_DISPATCHED:
+            if load.state == LOAD_STATE_ASSIGNED and load.carrier_scac:
+                sent = Sent(carriers.reference_of(load, current), now)
+                await page.put_booking(rules.dispatched(booking, sent.reference))
+                await page.log(LogLine(load.load_id, "dispatched", now, request.request_id, sent.reference))
+            elif load.state == LOAD_STATE_DISPATCHED:
                 sent = await page.dispatch_of(load.load_id, current.epoch) or Sent(load.dispatch_reference, now)
             else:
                 rules.require_vehicle(await vehicle_of(page, current.vehicle_id), booking, "")
@@ -315,6 +314,7 @@ class FleetDesk(DeskReading):
         async def act(page: Page, now: datetime) -> ReassignLoadResponse:
             booking = await booking_of(page, request.load_id)
             rules.require_state(booking.load, "reassigned", {LOAD_STATE_ASSIGNED, LOAD_STATE_DISPATCHED})
+            carriers.require_own(booking.load)
             current = rules.require_epoch(booking.load, request.expected_epoch)
             if rules.already(current, request.vehicle_id, request.driver_id):
                 raise InvalidArgument(

@@ -111,7 +111,7 @@ class FleetAdapter(Protocol):
         ...
 
     async def tender(self, request: TenderLoadRequest) -> TenderLoadResponse:
-        """Offer a load. The own fleet accepts at once."""
+        """Offer a load. The own fleet accepts at once; a carrier may, or answers the orchestrator later."""
         ...
 
     async def assign(self, request: AssignLoadRequest) -> AssignLoadResponse:

@@ -12,10 +12,11 @@ from typing import Final
 
 from gladhand.errors import FailedPrecondition, InvalidArgument
 from gladhand.ids import derive
+from logistics.dispatch.v1 import SkipReason, UnassignedOrder
 from logistics.load.v1 import Load, Stop, StopTask
 from logistics.load.v1.load_pb2 import STOP_KIND_PICKUP
 from services.fleet_gateway.planner.demand import volume_of, weight_of
-from services.fleet_gateway.planner.draft import Draft, Horizon, ServiceTimes, point_of
+from services.fleet_gateway.planner.draft import Draft, Horizon, ServiceTimes, point_of, unassigned_of
 from services.fleet_gateway.planner.layout import Cargo, cargo_of, figures, lay
 from services.fleet_gateway.planner.port import (
     PlannedVisit,
@@ -29,6 +30,8 @@ from services.fleet_gateway.planner.port import (
 )
 
 _ABOARD: Final = ""
+_ABOARD_KEY: Final = f"{_ABOARD}>"
+"""How the keys of shipments begin whose goods are on board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +134,40 @@ def problem_of(part: OpenPart, added: Draft, truck: Truck) -> Problem:
     return Problem((truck,), (*part.shipments, *added.problem.shipments), reload=True)
 
 
-def refuse_unserved(solution: Solution, added: Draft) -> None:
-    """Raise FailedPrecondition NOT_PLANNABLE where anything is left over; the old plan then stays in force."""
-    lost = [(skip.shipment, skip.reason.value) for skip in solution.skipped]
+def refuse_unserved(solution: Solution, part: OpenPart, added: Draft, *, may_leave_out: bool) -> list[UnassignedOrder]:
+    """Return what the new plan leaves out, one entry per order and reason, in the order of the old plan.
+
+    Raises FailedPrecondition NOT_PLANNABLE where that would leave goods on board undelivered, and for anything left
+    over unless `may_leave_out`; the old plan then stays in force.
+    """
+    skips = {skip.shipment: skip.reason for skip in solution.skipped}
+    aboard = [(key, reason.value) for key, reason in skips.items() if key.startswith(_ABOARD_KEY)]
+    lost = aboard or [(key, reason.value) for key, reason in skips.items()]
     lost += [(lot.key, skip.value) for lot, skip, _ in added.refused]
-    if lost:
+    if aboard or (lost and not may_leave_out):
         names = ", ".join(f"{key} ({reason})" for key, reason in lost[:5])
         raise FailedPrecondition(
             f"the new plan cannot serve {names}; the old plan stays in force",
             reason="NOT_PLANNABLE",
             metadata={"skip": lost[0][1], "unserved": str(len(lost))},
         )
+    told: dict[tuple[str, str], UnassignedOrder] = {}
+    for shipment in part.shipments:
+        reason = skips.get(shipment.key)
+        if reason is None:
+            continue
+        for task in part.cargo[shipment.key, Task.DELIVERY].tasks:
+            entry = told.setdefault(
+                (task.order_id, reason.value),
+                UnassignedOrder(
+                    order_id=task.order_id,
+                    reason=SkipReason.Value(f"SKIP_REASON_{reason.value}"),
+                    message=f"the vehicle cannot serve it any more: {reason.value}",
+                ),
+            )
+            entry.line_ids.append(task.line_id)
+    of_added = {key: reason for key, reason in skips.items() if key in added.lots}
+    return [*told.values(), *unassigned_of(added, of_added)]
 
 
 def relaid(

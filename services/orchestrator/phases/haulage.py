@@ -1,17 +1,26 @@
-"""What a load of the own fleet needs next, from its own state alone (pure)."""
+"""What a load needs next, from its own state alone (pure)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from gladhand.enums import short_name
 from logistics.load.v1 import Load, LoadState
+from services.orchestrator.deciders.load.custody import on_board_lines
+from services.orchestrator.deciders.load.reassigning import moves_nothing
+from services.orchestrator.deciders.load.road import ON_THE_ROAD
+
+
+@dataclass(frozen=True, slots=True)
+class FindCarrier:
+    """Go on asking carriers; what exactly is another phase's to say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """Ask the fleet for vehicle and driver."""
+    """Ask the fleet for vehicle and driver, or have it note those that the carrier sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +44,90 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckHours:
+    """Judge whether the driver has hours enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reassign:
+    """Ask the fleet to give the load to another vehicle or driver, which ends the dispatch of the old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchAnew:
+    """Ask the fleet to send out who takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Record that the load goes on, since no goods have to change vehicles."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferPlan:
+    """Ask the fleet to acknowledge a proposed plan, or let it expire."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rest:
     """Nothing to do until something happens on the road, or a person decides."""
 
     reason: str
 
 
-Step: TypeAlias = Assign | Dispatch | Free | TakeBack | Withdraw | Rest
+Step: TypeAlias = (
+    FindCarrier
+    | Assign
+    | Dispatch
+    | Free
+    | TakeBack
+    | Withdraw
+    | CheckHours
+    | Reassign
+    | DispatchAnew
+    | HandOver
+    | OfferPlan
+    | Rest
+)
+
+_ENDING: Mapping[int, type[Free | TakeBack | Withdraw]] = {
+    LoadState.LOAD_STATE_COMPLETED: Free,
+    LoadState.LOAD_STATE_CANCELLED: TakeBack,
+    LoadState.LOAD_STATE_CANCEL_REQUESTED: Withdraw,
+}
 
 
-def phase(load: Load, *, dispatch_blocked: bool) -> Step:
-    """Return what a load needs next. `dispatch_blocked`: a hold, or an order that is not wholly planned."""
-    if load.state == LoadState.LOAD_STATE_PLANNED:
-        return Rest("a carrier is to be asked") if load.carrier_scac else Assign()
+def phase(load: Load, *, dispatch_blocked: bool, asks_carriers: bool = False, hours_due: bool = False) -> Step:
+    """Return what a load needs next.
+
+    `dispatch_blocked`: a hold, or an order that is not wholly planned. `asks_carriers`: nobody of the own fleet is
+    named before carriers had their say. `hours_due`: the policy wants the hours of the driver in charge to be judged
+    before dispatch.
+    """
+    if asks_carriers:
+        return FindCarrier()
+    if load.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED}:
+        return Assign()
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
-        return Rest("a hold or an order that is not wholly planned blocks dispatch") if dispatch_blocked else Dispatch()
-    if load.state == LoadState.LOAD_STATE_COMPLETED:
-        return Free()
-    if load.state == LoadState.LOAD_STATE_CANCELLED:
-        return TakeBack()
-    if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return Withdraw()
-    return Rest(short_name(LoadState, load.state).lower())
+        if dispatch_blocked:
+            return Rest("a hold or an order that is not wholly planned blocks dispatch")
+        return CheckHours() if hours_due else Dispatch()
+    if load.state == LoadState.LOAD_STATE_REASSIGNING:
+        return _taking_over(load, dispatch_blocked=dispatch_blocked, hours_due=hours_due)
+    if load.state == LoadState.LOAD_STATE_INTERRUPTED and load.HasField("reassignment"):
+        return Reassign()
+    if load.HasField("proposal") and (load.state in ON_THE_ROAD or load.state == LoadState.LOAD_STATE_INTERRUPTED):
+        return OfferPlan()
+    ending = _ENDING.get(load.state)
+    return ending() if ending is not None else Rest(short_name(LoadState, load.state).lower())
+
+
+def _taking_over(load: Load, *, dispatch_blocked: bool, hours_due: bool) -> Step:
+    """Return what a load needs whose new vehicle is named and does not have the goods yet."""
+    if not load.assignments[-1].dispatch_reference:
+        if dispatch_blocked:
+            return Rest("a hold blocks the dispatch of the new vehicle")
+        return CheckHours() if hours_due else DispatchAnew()
+    if moves_nothing(load) or not on_board_lines(load):
+        return HandOver()
+    return Rest("the goods are to be handed over")

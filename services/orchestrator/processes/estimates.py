@@ -11,7 +11,7 @@ from logistics.process.v1 import MilestonePolicy
 from services.orchestrator.deciders.load.estimates import too_late
 from services.orchestrator.exceptions import exception_id_of, open_exception, reopen_exception, settle_exception
 from services.orchestrator.journal import Cause, Journal
-from services.orchestrator.riding import stop_of
+from services.orchestrator.riding import epoch_told, stop_of
 
 _CHANGE = Duration(seconds=15 * 60)
 
@@ -26,7 +26,7 @@ async def estimate(journal: Journal, found: Load, seen: DeliveryEvent, demanded:
         estimate_time=seen.occur_time,
         threshold=demanded.eta_change if demanded.HasField("eta_change") else _CHANGE,
         grace=demanded.arrival_grace,
-        epoch=seen.epoch,
+        epoch=epoch_told(found, seen),
     )
     try:
         outcome = await journal.load(found.load_id, wish, cause)

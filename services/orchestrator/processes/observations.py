@@ -41,7 +41,7 @@ from services.orchestrator.processes.breakdowns import breakdown
 from services.orchestrator.processes.estimates import estimate
 from services.orchestrator.processes.proofs import Proofs
 from services.orchestrator.processes.retractions import Retractions, edi_pod_id
-from services.orchestrator.riding import stop_of
+from services.orchestrator.riding import epoch_told, stop_of
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Observations:
             if refusal:
                 await self._unmatched(seen, cause, refusal)
             return
-        wish = _wish(seen)
+        wish = _wish(seen, epoch_told(found, seen))
         if wish is None:
             log.info("milestone %s of load %s changes no stop", Milestone.Name(seen.milestone), seen.load_id)
             return
@@ -220,7 +220,7 @@ def _cause(seen: DeliveryEvent, region: str) -> Cause:
     )
 
 
-def _wish(seen: DeliveryEvent) -> Message | None:
+def _wish(seen: DeliveryEvent, epoch: int) -> Message | None:
     """Return the load command that a milestone asks for, None where it tells nothing about a stop."""
     time = StopTime(
         time=seen.occur_time,
@@ -230,13 +230,13 @@ def _wish(seen: DeliveryEvent) -> Message | None:
         corrects_evidence_id=seen.corrects_event_id,
     )
     if seen.milestone in _ARRIVED:
-        return ArriveStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+        return ArriveStop(stop_id=seen.stop_id, time=time, epoch=epoch)
     if seen.milestone in _DEPARTED:
-        return DepartStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+        return DepartStop(stop_id=seen.stop_id, time=time, epoch=epoch)
     if seen.milestone in _APPROACHED:
-        return ApproachStop(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+        return ApproachStop(stop_id=seen.stop_id, time=time, epoch=epoch)
     if seen.milestone == Milestone.MILESTONE_LOADING_STARTED:
-        return BeginStopService(stop_id=seen.stop_id, time=time, epoch=seen.epoch)
+        return BeginStopService(stop_id=seen.stop_id, time=time, epoch=epoch)
     if seen.milestone in _FAILED:
         return FailStop(stop_id=seen.stop_id, time=time, reason=seen.raw_reason or Milestone.Name(seen.milestone))
     return None

@@ -15,7 +15,7 @@ from logistics.pod.v1 import ProofOfDelivery
 from logistics.type.v1 import ExternalReference
 from services.orchestrator.deciders import fulfilment, wave
 from services.orchestrator.deciders.exception import UNSOLVED, call_time
-from services.orchestrator.parties import carrier_of, parties_of
+from services.orchestrator.parties import carriers_of, parties_of
 
 _LONGEST = 200
 """Characters of a text that stand in an index column; ids and reference values of the contract are no longer."""
@@ -120,11 +120,11 @@ def _load(state: Any) -> _Shown:
         {
             "vehicle_id": index_text(vehicle_of(load)),
             "wave_id": index_text(load.wave_id),
-            "carrier_scac": index_text(carrier_of(load)),
         },
         {
             "load_references": _references(load.references),
             "load_orders": _orders(riding),
+            "load_carriers": [{"carrier_scac": index_text(scac)} for scac in sorted(carriers_of(load))],
             "load_stops": [{"stop_id": index_text(stop.stop_id)} for stop in load.stops],
         },
     )

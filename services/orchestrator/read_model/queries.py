@@ -39,6 +39,7 @@ from services.orchestrator.read_model.schema import (
     holds,
     invoice_references,
     invoices,
+    load_carriers,
     load_orders,
     load_references,
     load_stops,
@@ -100,10 +101,12 @@ def orders_of_party(party: Party | None) -> list[Condition]:
 
 
 def loads_of_party(party: Party | None) -> list[Condition]:
-    """Restrict loads to those of one carrier; None means all. A party that is no carrier has none."""
+    """Restrict loads to those that one carrier has, or was offered; None means all. Who is no carrier has none."""
     if party is None:
         return []
-    return [loads.c.carrier_scac == party.value if party.system == CARRIER_SYSTEM and party.value else false()]
+    if party.system != CARRIER_SYSTEM or not party.value:
+        return [false()]
+    return [loads.c.id.in_(select(load_carriers.c.owner_id).where(load_carriers.c.carrier_scac == party.value))]
 
 
 def order_filters(states: Iterable[int], region: str, reference: str) -> list[Condition]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raise it with every change of a table, of an index column's meaning, or of `projection`."""
 
 STREAMS: Final = ("ORDERS", "LOADS", "INVOICES", "EXCEPTIONS", "PROCESSES", "EXCURSIONS", "PAYABLES")
@@ -52,7 +52,7 @@ def _references(name: str) -> Table:
 
 
 orders = _aggregate("orders")
-loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"), _text("carrier_scac"))
+loads = _aggregate("loads", _text("vehicle_id"), _text("wave_id"))
 pods = _aggregate("pods", _text("load_id"), _text("stop_id"))
 invoices = _aggregate("invoices", _text("order_id"))
 payables = _aggregate("payables", _text("load_id"), _text("carrier_scac"))
@@ -79,6 +79,7 @@ order_parties = _part("order_parties", _text("system", key=True), _text("value",
 invoice_references = _references("invoice_references")
 load_references = _references("load_references")
 load_orders = _part("load_orders", _text("order_id", key=True))
+load_carriers = _part("load_carriers", _text("carrier_scac", key=True))
 load_stops = _part("load_stops", _text("stop_id", key=True))
 pod_orders = _part("pod_orders", _text("order_id", key=True))
 wave_orders = _part("wave_orders", _text("order_id", key=True))
@@ -110,7 +111,7 @@ TABLES: Final[Mapping[str, Table]] = {
 
 PARTS: Final[Mapping[str, tuple[Table, ...]]] = {
     "order": (order_references, order_parties),
-    "load": (load_references, load_orders, load_stops),
+    "load": (load_references, load_orders, load_stops, load_carriers),
     "pod": (pod_orders,),
     "invoice": (invoice_references,),
     "wave": (wave_orders,),
@@ -129,7 +130,7 @@ for _table in (load_orders, pod_orders, wave_orders):
     Index(f"{_table.name}_by_order", _table.c.order_id)
 Index("orders_by_region", orders.c.region, orders.c.state, orders.c.created_us, orders.c.id)
 Index("order_parties_by_party", order_parties.c.system, order_parties.c.value)
-Index("loads_by_carrier", loads.c.carrier_scac, loads.c.created_us, loads.c.id)
+Index("load_carriers_by_carrier", load_carriers.c.carrier_scac)
 Index("loads_by_vehicle", loads.c.vehicle_id, loads.c.created_us, loads.c.id)
 Index("payables_by_load", payables.c.load_id, payables.c.created_us, payables.c.id)
 Index("load_stops_by_stop", load_stops.c.stop_id)

@@ -11,6 +11,9 @@ from services.orchestrator.servicer.holds import HoldMethods
 from services.orchestrator.servicer.loads import LoadMethods
 from services.orchestrator.servicer.orders import OrderMethods
 from services.orchestrator.servicer.payables import PayableMethods
+from services.orchestrator.servicer.policies import PolicyMethods
+from services.orchestrator.servicer.road import RoadMethods
+from services.orchestrator.servicer.tenders import TenderMethods
 
 OWN_IDEMPOTENCY = frozenset({"SubmitOrder", "RecordProofOfDelivery"})
 """Methods of the busy way whose object has a name of its own, the sale or the proof: it tells a repetition from other
@@ -20,6 +23,6 @@ repetition of the first, and answer as if it had been done."""
 
 class OrchestratorServicer(
     OrderMethods, EndingMethods, LoadMethods, ExceptionMethods, HoldMethods, BillingMethods, HistoryMethods,
-    ExcursionMethods, PayableMethods,
+    ExcursionMethods, PayableMethods, PolicyMethods, RoadMethods, TenderMethods,
 ):  # fmt: skip
     """Every method of `logistics.orchestrator.v1.OrchestratorService`."""

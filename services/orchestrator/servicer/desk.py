@@ -21,7 +21,9 @@ from services.orchestrator.processes.holds import Blocks, HoldRipple
 from services.orchestrator.processes.payables import PayableDriver
 from services.orchestrator.processes.planning import Planning
 from services.orchestrator.processes.proofs import Proofs
+from services.orchestrator.processes.replanning import Replanning
 from services.orchestrator.processes.resolutions import Resolutions
+from services.orchestrator.processes.tendering import Tendering
 from services.orchestrator.processes.waivers import Waivers
 from services.orchestrator.read_model import ReadModel
 
@@ -44,6 +46,8 @@ class Desk:
     clock: Clock
     cold_chain: ColdChain
     policies: Policies
+    replanning: Replanning
+    tendering: Tendering
     erps: ErpGateways
 
 

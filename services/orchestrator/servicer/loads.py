@@ -22,6 +22,7 @@ from logistics.orchestrator.v1 import (
     StartPlanningWaveResponse,
 )
 from logistics.pod.v1 import PodState, ProofOfDelivery
+from services.orchestrator.parties import shown_to
 from services.orchestrator.processes.proofs import failed_checks, reason_of
 from services.orchestrator.servicer.desk import Methods, cause_of, whose
 
@@ -36,7 +37,7 @@ class LoadMethods(Methods):
         found = await self._desk.read_model.load(request.load_id, request.at_least_version, party=whose())
         if found is None:
             raise NotFound("load", request.load_id, reason="LOAD_NOT_FOUND")
-        return GetLoadResponse(load=found)
+        return GetLoadResponse(load=shown_to(found, whose()))
 
     async def ListLoads(
         self, request: ListLoadsRequest, context: grpc.aio.ServicerContext[ListLoadsRequest, ListLoadsResponse]
@@ -50,7 +51,8 @@ class LoadMethods(Methods):
             vehicle_id=request.vehicle_id,
             party=whose(),
         )
-        return ListLoadsResponse(loads=page.items, next_page_token=page.next_token)
+        shown = [shown_to(each, whose()) for each in page.items]
+        return ListLoadsResponse(loads=shown, next_page_token=page.next_token)
 
     async def GetInvoice(
         self, request: GetInvoiceRequest, context: grpc.aio.ServicerContext[GetInvoiceRequest, GetInvoiceResponse]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import grpc
 
@@ -28,6 +29,7 @@ from logistics.orchestrator.v1 import (
 from logistics.order.v1 import EndOrder, Order, OrderEvent, ReceiveOrder, ReviseOrder
 from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.deciders import order
+from services.orchestrator.policies import label_of
 from services.orchestrator.servicer.desk import Methods, cause_of, whose
 from services.orchestrator.servicer.endings import consequence_of
 from services.orchestrator.servicer.own_orders import OwnOrders
@@ -56,6 +58,8 @@ class OrderMethods(Methods):
         cause = cause_of(request.request_id, region=request.order.region, correlation_id=order_id)
         submitted = content_of(request.order)
         submitted.order_id = order_id
+        submitted.policy_version = label_of(self._desk.policies.at_receipt(submitted))
+        cause = replace(cause, policy_version=submitted.policy_version)
         try:
             outcome = await self._desk.journal.order(
                 order_id, ReceiveOrder(order=submitted, content_sha256=digest), cause
@@ -76,6 +80,7 @@ class OrderMethods(Methods):
 
     async def _amended(self, order_id: str, submitted: Order, digest: str, request_id: str) -> SubmitOrderResponse:
         cause = cause_of(request_id).step("amend")
+        submitted.ClearField("policy_version")  # it keeps the one with which it came
         try:
             outcome = await self._desk.journal.order(
                 order_id, ReviseOrder(order=submitted, content_sha256=digest), cause

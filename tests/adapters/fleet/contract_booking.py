@@ -20,13 +20,19 @@ from logistics.dispatch.v1 import (
     AssignLoadRequest,
     CancelLoadRequest,
     CompleteLoadRequest,
+    DispatchLoadRequest,
     ListLoadsRequest,
     PlanLoadsRequest,
     PlanLoadsResponse,
+    ReassignLoadRequest,
     TenderLoadRequest,
     UnassignedOrder,
 )
-from logistics.dispatch.v1.dispatch_service_pb2 import SKIP_REASON_NO_VEHICLE, TENDER_ANSWER_ACCEPTED
+from logistics.dispatch.v1.dispatch_service_pb2 import (
+    SKIP_REASON_NO_VEHICLE,
+    TENDER_ANSWER_ACCEPTED,
+    TENDER_ANSWER_PENDING,
+)
 from logistics.fleet.v1 import DriverLicense, HoursOfService
 from logistics.fleet.v1.driver_pb2 import DRIVER_STATUS_DRIVING, DRIVER_STATUS_ON_DUTY
 from logistics.fleet.v1.vehicle_pb2 import (
@@ -35,6 +41,8 @@ from logistics.fleet.v1.vehicle_pb2 import (
 )
 from logistics.load.v1.load_pb2 import (
     LOAD_STATE_ASSIGNED,
+    LOAD_STATE_CANCELLED,
+    LOAD_STATE_COMPLETED,
     LOAD_STATE_DISPATCHED,
     LOAD_STATE_PLANNED,
 )
@@ -227,16 +235,61 @@ class Booking:
         booked = await present(fleet, "a")
         assert (booked.state, booked.dispatch_reference) == (LOAD_STATE_DISPATCHED, sent.dispatch_reference)
 
-    async def test_the_own_fleet_accepts_and_carriers_are_refused(self, fleet: FleetAdapter) -> None:
+    async def test_the_own_fleet_accepts_and_a_carrier_is_noted_and_answers_later(self, fleet: FleetAdapter) -> None:
         await propose(fleet, ("a", "truck-1"))
         own = await fleet.tender(TenderLoadRequest(request_id=an_id("t"), load_id=an_id("a")))
         assert own.answer == TENDER_ANSWER_ACCEPTED
         assert own.answer_time == stamp(START)
+        offer = TenderLoadRequest(request_id=an_id("u"), load_id=an_id("a"), carrier_scac="ABCD")
         with pytest.raises(InvalidArgument) as refusal:
-            await fleet.tender(TenderLoadRequest(request_id=an_id("u"), load_id=an_id("a"), carrier_scac="ABCD"))
-        assert reason(refusal) == "NOT_SUPPORTED"
-        assert refusal.value.metadata["field"] == "carrier_scac"
+            await fleet.tender(offer)
+        assert refusal.value.violations[0].field == "respond_by_time"
+        offer.respond_by_time.CopyFrom(stamp(START + timedelta(minutes=30)))
+        noted = await fleet.tender(offer)
+        assert noted.answer == TENDER_ANSWER_PENDING
+        assert not noted.HasField("answer_time")
         assert (await present(fleet, "a")).state == LOAD_STATE_PLANNED
+        assert [v.vehicle_id for v in await fleet.plannable("us", [])] == ["truck-2"]
+
+    async def test_a_carrier_drives_with_a_truck_of_its_own_and_leaves_ours_free(
+        self, fleet: FleetAdapter, clock: VirtualClock
+    ) -> None:
+        await propose(fleet, ("a", "truck-1"))
+        asked = AssignLoadRequest(
+            request_id=an_id("assign"), load_id=an_id("a"), carrier_scac="ABCD", vehicle_id="T-77", driver_id="joe"
+        )
+        first = (await fleet.assign(asked)).assignment
+        assert (first.epoch, first.vehicle_id, list(first.driver_ids)) == (1, "T-77", ["joe"])
+        assert (await fleet.assign(asked)).assignment == first
+        assert [v.vehicle_id for v in await fleet.plannable("us", [])] == ["truck-1", "truck-2"]
+        sent = await fleet.dispatch(DispatchLoadRequest(request_id=an_id("go"), load_id=an_id("a"), expected_epoch=1))
+        again = await fleet.dispatch(DispatchLoadRequest(request_id=an_id("go 2"), load_id=an_id("a")))
+        assert sent.dispatch_reference == again.dispatch_reference
+        assert sent.dispatch_reference.startswith("ABCD-")
+        with pytest.raises(FailedPrecondition) as refusal:
+            await fleet.reassign(
+                ReassignLoadRequest(
+                    request_id=an_id("other"), load_id=an_id("a"), expected_epoch=1, vehicle_id="truck-2"
+                )
+            )
+        assert reason(refusal) == "VEHICLE_UNAVAILABLE"
+        clock.advance(timedelta(hours=1))
+        ended = (await fleet.complete(CompleteLoadRequest(request_id=an_id("end"), load_id=an_id("a")))).load
+        assert (ended.state, ended.carrier_scac) == (LOAD_STATE_COMPLETED, "ABCD")
+        assert ended.assignments[0].HasField("end_time")
+
+    async def test_a_carrier_that_names_no_truck_gets_a_name_for_it_and_none_of_ours(self, fleet: FleetAdapter) -> None:
+        await propose(fleet, ("a", "truck-1"))
+        ours = AssignLoadRequest(request_id=an_id("x"), load_id=an_id("a"), carrier_scac="ABCD", vehicle_id="truck-2")
+        with pytest.raises(FailedPrecondition) as refusal:
+            await fleet.assign(ours)
+        assert reason(refusal) == "VEHICLE_UNAVAILABLE"
+        named = AssignLoadRequest(request_id=an_id("y"), load_id=an_id("a"), carrier_scac="ABCD")
+        assignment = (await fleet.assign(named)).assignment
+        assert assignment.vehicle_id.startswith("ABCD-")
+        assert list(assignment.driver_ids) == []
+        gone = await fleet.cancel(CancelLoadRequest(request_id=an_id("z"), load_id=an_id("a"), reason="cancelled"))
+        assert gone.load.state == LOAD_STATE_CANCELLED
 
     async def test_listings_filter_and_go_on_after_a_key(self, fleet: FleetAdapter, clock: VirtualClock) -> None:
         for name in ("a", "b"):

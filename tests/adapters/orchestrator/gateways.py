@@ -60,6 +60,9 @@ class _Fleet(DispatchServiceServicer):
     async def PlanLoads(self, request: Any, context: Any) -> Any:
         return await self._fleet.plan_loads(request)
 
+    async def TenderLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.tender_load(request)
+
     async def AssignLoad(self, request: Any, context: Any) -> Any:
         return await self._fleet.assign_load(request)
 
@@ -77,6 +80,15 @@ class _Fleet(DispatchServiceServicer):
 
     async def GetDriver(self, request: Any, context: Any) -> Any:
         return await self._fleet.get_driver(request)
+
+    async def GetLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.get_load(request)
+
+    async def ReassignLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.reassign_load(request)
+
+    async def ReplanLoad(self, request: Any, context: Any) -> Any:
+        return await self._fleet.replan_load(request)
 
 
 @dataclass(frozen=True, slots=True)

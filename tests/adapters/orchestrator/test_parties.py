@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -18,6 +19,7 @@ from gladhand.policy import read_contracts
 from gladhand.server import ServiceProcess
 from gladhand.testing import VirtualClock, eventually
 from logistics.contract.v1 import AUDIENCE_INTERNAL
+from logistics.load.v1 import CarrierAnswer, LoadState, LoadTendered, TenderOffer, TenderState
 from logistics.orchestrator.v1 import (
     GetLoadRequest,
     GetOrderRequest,
@@ -26,13 +28,14 @@ from logistics.orchestrator.v1 import (
     ListOrdersRequest,
     OrchestratorServiceStub,
     RecordProofOfDeliveryRequest,
+    RespondToTenderRequest,
     SubmitOrderRequest,
     WatchOrdersRequest,
     orchestrator_service_pb2,
 )
 from logistics.order.v1 import Order
 from logistics.pod.v1 import PodLine, PodMethod, ProofOfDelivery
-from logistics.type.v1 import ExternalReference, ReferenceType
+from logistics.type.v1 import ExternalReference, Money, ReferenceType
 from services.orchestrator.main import assemble
 from services.orchestrator.read_model import Projector
 from services.orchestrator.settings import OrchestratorSettings
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
 Stub: TypeAlias = "OrchestratorServiceAsyncStub"
 LIMITED = {
-    "GetOrder", "ListOrders", "WatchOrders", "GetLoad", "ListLoads", "RecordProofOfDelivery",
+    "GetOrder", "ListOrders", "WatchOrders", "GetLoad", "ListLoads", "RecordProofOfDelivery", "RespondToTender",
     "RecordCarrierInvoice", "GetPayable", "ListPayables", "AnswerDispute",
 }  # fmt: skip
 """Methods that others than our own may call; each has a test below."""
@@ -88,7 +91,7 @@ def customer(issuer: Issuer, code: str) -> Any:
 
 
 def carrier(issuer: Issuer, scac: str) -> Any:
-    scope = "orders.read loads.read pods.write"
+    scope = "orders.read loads.read pods.write tenders.answer"
     return bearer(issuer.token(sub=scac, aud="gladhand.partner", scope=scope, party=f"SCAC:{scac}"))
 
 
@@ -189,6 +192,48 @@ async def test_a_carrier_sees_its_own_loads_alone_and_proves_deliveries_of_its_o
     assert foreign.reason == never.reason == "STOP_NOT_FOUND"
     own = await refusal(stub.RecordProofOfDelivery(proof("mine", mine), metadata=who))
     assert own.reason in {"POD_LINES_DO_NOT_ADD_UP", "POD_INVALID"}
+
+
+async def test_a_carrier_answers_its_own_offers_alone_and_sees_no_others(
+    stub: Stub, staff: Any, issuer: Issuer, story: Story
+) -> None:
+    load_id = await story.plan("offered", (await submitted(stub, staff, "SO-1", "K1")).order_id)
+    offers = [
+        TenderOffer(
+            tender_id=str(uuid4()),
+            carrier_scac=scac,
+            tender_revision=number,
+            state=TenderState.TENDER_STATE_SENT,
+            offered_rate=Money(currency="USD", units=900 + number),
+        )
+        for number, scac in enumerate(("MGCT", "ABCD"), 1)
+    ]
+    for each in offers:
+        each.respond_by_time.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    await story.tell("load", load_id, LoadTendered(carrier_scac="MGCT", offers=offers, tender_revision=1))
+    who = carrier(issuer, "MGCT")
+
+    def answer(tender_id: str, scac: str = "") -> RespondToTenderRequest:
+        return RespondToTenderRequest(
+            request_id=str(uuid4()),
+            load_id=load_id,
+            tender_id=tender_id,
+            carrier_scac=scac,
+            answer=CarrierAnswer.CARRIER_ANSWER_ACCEPTED,
+        )
+
+    request = GetLoadRequest(load_id=load_id, at_least_version=2)
+    shown = (await call(stub.GetLoad(request, metadata=who))).load
+    assert [each.carrier_scac for each in shown.tenders] == ["MGCT"]
+    for foreign in (answer(offers[1].tender_id), answer(offers[0].tender_id, "ABCD"), answer("unknown")):
+        assert (await refusal(stub.RespondToTender(foreign, metadata=who))).reason == "TENDER_NOT_FOUND"
+    assert isinstance(
+        await refusal(stub.RespondToTender(answer(""), metadata=customer(issuer, "K1"))), PermissionDenied
+    )
+    taken = await call(stub.RespondToTender(answer(offers[0].tender_id), metadata=who))
+    assert taken.load_state == LoadState.LOAD_STATE_ACCEPTED
+    late = await refusal(stub.RespondToTender(answer(offers[1].tender_id), metadata=carrier(issuer, "ABCD")))
+    assert late.reason == "TENDER_CLOSED"
 
 
 async def test_what_is_not_opened_stays_shut(stub: Stub, issuer: Issuer) -> None:

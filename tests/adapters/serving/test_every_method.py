@@ -60,7 +60,18 @@ SCOPES = sorted({scope for method in EVERY.values() for scope in method.GetOptio
 BY_CERTIFICATE = {
     "operator": set(EVERY),
     "orchestrator": named(
-        DISPATCH, "AssignLoad", "CancelLoad", "CompleteLoad", "DispatchLoad", "GetDriver", "GetVehicle", "PlanLoads"
+        DISPATCH,
+        "AssignLoad",
+        "CancelLoad",
+        "CompleteLoad",
+        "DispatchLoad",
+        "GetDriver",
+        "GetVehicle",
+        "PlanLoads",
+        "GetLoad",
+        "ReassignLoad",
+        "ReplanLoad",
+        "TenderLoad",
     )
     | named(
         ERP,
@@ -89,6 +100,7 @@ BY_TOKEN = {
         "GetPayable",
         "ListPayables",
         "AnswerDispute",
+        "RespondToTender",
     )
     | named(EDGE, "IngestPositions", "IngestReadings", "StreamPositions", "SubmitProofOfDelivery"),
 }

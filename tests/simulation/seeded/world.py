@@ -108,7 +108,6 @@ class SeededWorld(Street):
         self.driving: set[str] = set()
         self.submitted = self.sold = 0
         self._births = 0
-        following._LOOK_S = 600.0  # type: ignore[misc]
 
     def _clock(self, skew_s: float) -> SkewedClock:
         return SkewedClock(self.scheduler, self.dice.uniform(-skew_s, skew_s) if self.faulty else 0.0)
@@ -350,11 +349,13 @@ def simulate(seed: int, *, orders: int = 10, faults: bool = True, trace: bool = 
     """Run one seed. The same seed and arguments give the same report, byte for byte."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # what goes wrong on purpose is not news
+    look_s, following._LOOK_S = following._LOOK_S, 600.0  # type: ignore[misc]
     world = SeededWorld(seed, orders=orders, faults=faults, trace=trace)
     try:
         return world.run()
     finally:
         _sweep(world)
+        following._LOOK_S = look_s  # type: ignore[misc]
         logging.disable(level)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from gladhand.cli.home import clone_root
 from gladhand.cli.letters import how_many
 from gladhand.cli.logs import parsed, readable
 from gladhand.cli.main import app
@@ -25,6 +26,17 @@ def run(*arguments: str, home: Path) -> Result:
         ["status"], ["orders", "list"], ["orders", "show", "1"], ["loads", "list"], ["trace", "1"],
         ["excursions", "list"], ["excursions", "show", "1"],
         ["excursions", "decide", "1", "release", "--by", "quinn", "--evidence", "fine"],
+        ["loads", "interrupt", "1", "-r", "engine"], ["loads", "resume", "1"],
+        ["loads", "reassign", "1", "--vehicle", "truck-2"], ["loads", "hand-over", "1", "--seal", "7"],
+        ["loads", "answer-for-hours", "1", "-r", "seen", "--by", "dora"], ["loads", "replan", "1", "-r", "closed"],
+        ["loads", "answer-plan", "1", "--refuse", "-r", "low bridge"],
+        ["policy", "list"], ["policy", "show", "us@1"], ["policy", "show", "--order", "14"],
+        ["policy", "diff", "us@1", "us@2"],
+        ["tender", "list"], ["tender", "show", "1"], ["tender", "accept", "1", "SWFT"],
+        ["tender", "decline", "1", "SWFT"], ["tender", "counter", "1", "SWFT", "--rate", "USD 950"],
+        ["tender", "take", "1", "SWFT", "--by", "quinn"], ["tender", "offer", "1", "SWFT", "--by", "quinn"],
+        ["tender", "withdraw", "1", "--by", "quinn", "--reason", "no"],
+        ["tender", "own-fleet", "1", "--by", "quinn", "--reason", "no"],
         ["dead-letters", "list"], ["dead-letters", "show", "1"], ["dead-letters", "replay", "1"],
     ],
 )  # fmt: skip
@@ -55,7 +67,9 @@ def test_down_without_a_mesh_is_fine(tmp_path: Path) -> None:
     assert run("down", home=tmp_path).exit_code == 0
 
 
-@pytest.mark.parametrize("command", [[], ["orders"], ["loads"], ["excursions"], ["dead-letters"]])
+@pytest.mark.parametrize(
+    "command", [[], ["orders"], ["loads"], ["excursions"], ["policy"], ["tender"], ["dead-letters"]]
+)
 def test_help_names_the_commands(command: list[str], tmp_path: Path) -> None:
     shown = run(*command, "--help", home=tmp_path)
     assert shown.exit_code == 0
@@ -126,3 +140,48 @@ def test_an_empty_name_of_an_order_is_wrong_usage(command: list[str], tmp_path: 
     done = run(*command, "", home=tmp_path)
     assert done.exit_code == 2
     assert "it is empty" in done.stderr
+
+
+def test_policy_files_are_checked_together_without_a_mesh(tmp_path: Path) -> None:
+    shipped = [str(file) for file in sorted((clone_root() / "deploy" / "policies").glob("*.yaml"))]
+    done = run("policy", "check", "--offline", *shipped, "--json", home=tmp_path)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    verdicts = json.loads(done.stdout)["files"]
+    assert [verdict["file"] for verdict in verdicts] == shipped
+    assert len(shipped) >= 3
+
+
+def test_a_faulty_policy_file_is_refused_with_line_field_and_remedy(tmp_path: Path) -> None:
+    (file := tmp_path / "us.yaml").write_text("name: us\nfor: {region: us}\npolicy:\n  quiet_period: soon\n")
+    done = run("policy", "check", "--offline", str(file), home=tmp_path)
+    assert done.exit_code == 1
+    assert "us.yaml:4: policy.quiet_period: 'soon' is no duration; write a number" in done.stdout
+
+
+def test_an_unsafe_policy_is_refused_with_the_way_to_the_harm(tmp_path: Path) -> None:
+    (file := tmp_path / "us.yaml").write_text("name: us\nfor: {region: us}\npolicy:\n  pod_methods: [EDI_ONLY]\n")
+    done = run("policy", "check", "--offline", str(file), home=tmp_path)
+    assert done.exit_code == 1
+    assert "property 1" in done.stdout
+    assert "3. the billing gate opens" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["show"],
+        ["show", "us", "--region", "us"],
+        ["diff", "us@1"],
+        ["apply", "one", "two", "-r", "why", "--expect", "1"],
+    ],
+)
+def test_half_a_question_about_policies_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("name: us\n")
+    files = [str(tmp_path / word) if word in {"one", "two"} else word for word in command]
+    assert run("policy", *files, home=tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["reassign", "1"], ["replan", "1", "-r", "closed", "--at", "north"]])
+def test_half_a_wish_about_a_load_is_wrong_usage(command: list[str], tmp_path: Path) -> None:
+    assert run("loads", *command, home=tmp_path).exit_code == 2

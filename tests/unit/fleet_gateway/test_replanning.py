@@ -14,6 +14,7 @@ from logistics.dispatch.v1 import (
     DispatchLoadRequest,
     PlanLoadsRequest,
     ReplanLoadRequest,
+    SkipReason,
 )
 from logistics.load.v1 import Load
 from logistics.load.v1.load_pb2 import LOAD_STATE_DISPATCHED, STOP_KIND_PICKUP
@@ -140,3 +141,58 @@ async def test_another_plan_in_force_is_a_conflict(planning: Planning, load: Loa
     with pytest.raises(Conflict) as refusal:
         await planning.replan(asked(load, 1, expected_plan_version=3))
     assert refusal.value.reason == "PLAN_VERSION_CONFLICT"
+
+
+async def test_a_proposal_is_made_and_not_booked_until_it_is_handed_back(
+    planning: Planning, load: Load, desk: FleetDesk, clock: VirtualClock
+) -> None:
+    clock.advance(timedelta(minutes=30))
+    east = GeoPoint(latitude=39.7383, longitude=-104.9552)
+    made = (await planning.replan(asked(load, 2, position=east, proposal_only=True))).load
+    assert (made.plan_version, (await desk.booking(load.load_id)).load) == (2, await _assigned(desk, load))
+    assert [stop.stop_id for stop in made.stops[2:]] == [load.stops[3].stop_id, load.stops[2].stop_id]
+    taken = await planning.replan(asked(load, 2, "offer", proposed_load=made))
+    assert (taken.pending, list(taken.load.stops), taken.load.state) == (False, list(made.stops), LOAD_STATE_DISPATCHED)
+    assert (await desk.booking(load.load_id)).load == taken.load
+    assert await planning.replan(asked(load, 2, "offer", proposed_load=made)) == taken
+    with pytest.raises(Conflict):
+        await planning.replan(asked(load, 2, "late", proposed_load=made))
+    with pytest.raises(InvalidArgument):
+        await planning.replan(
+            asked(
+                load, 0, "moved", expected_plan_version=2, locked_stop_ids=[load.stops[3].stop_id], proposed_load=made
+            )
+        )
+
+
+async def _assigned(desk: FleetDesk, load: Load) -> Load:
+    found = (await desk.booking(load.load_id)).load
+    assert found.plan_version == 1
+    return found
+
+
+async def test_a_proposal_leaves_out_what_cannot_be_served_with_the_optimisers_reason(
+    planning: Planning, load: Load, desk: FleetDesk
+) -> None:
+    heavy = to_plan("d", [line("1", kilograms="1800")])
+    answer = await planning.replan(asked(load, 1, added_orders=[heavy], proposal_only=True))
+    [left] = answer.unassigned
+    assert (left.order_id, SkipReason.Name(left.reason), list(left.line_ids)) == (
+        an_id("d"), "SKIP_REASON_DEMAND_EXCEEDS_VEHICLE_CAPACITY", ["1"],
+    )  # fmt: skip
+    assert [stop.stop_id for stop in answer.load.stops] == [stop.stop_id for stop in load.stops]
+
+
+async def test_goods_that_are_not_on_board_may_be_left_out_and_goods_on_board_may_not(
+    planning: Planning, load: Load, desk: FleetDesk
+) -> None:
+    # The day is over before anything could be brought anywhere.
+    late = asked(load, 0, "late", proposal_only=True)
+    late.start_time.FromDatetime(START + 9.9 * HOUR)
+    with pytest.raises(FailedPrecondition, match="no stops"):
+        await planning.replan(late)
+    aboard = asked(load, 1, "aboard", proposal_only=True)
+    aboard.start_time.FromDatetime(START + 9.9 * HOUR)
+    with pytest.raises(FailedPrecondition, match="the old plan stays in force") as refusal:
+        await planning.replan(aboard)
+    assert refusal.value.metadata["unserved"] == "3"

@@ -187,7 +187,7 @@ async def test_refusals_of_the_fleet_carry_their_reason(stub: DispatchServiceAsy
     load_id = plan.loads[0].load_id
     carrier = api.TenderLoadRequest(request_id=an_id("t"), load_id=load_id, carrier_scac="ABCD")
     code, info, fields = await refused(stub.TenderLoad(carrier))
-    assert (code, info.reason, fields) == ("INVALID_ARGUMENT", "NOT_SUPPORTED", ["carrier_scac"])
+    assert (code, info.reason, fields) == ("INVALID_ARGUMENT", "CONTRACT_VIOLATION", ["respond_by_time"])
     code, info, _ = await refused(stub.DispatchLoad(api.DispatchLoadRequest(request_id=an_id("d"), load_id=load_id)))
     assert (code, info.reason) == ("FAILED_PRECONDITION", "TRANSITION_NOT_ALLOWED")
     code, info, _ = await refused(stub.AssignLoad(api.AssignLoadRequest(request_id=an_id("p"), load_id=load_id)))

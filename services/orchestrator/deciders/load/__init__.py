@@ -12,11 +12,16 @@ from services.orchestrator.deciders.load import (
     appointing,
     changing,
     completing,
+    custody,
     ending,
     estimates,
     facts,
+    hours,
     planning,
+    proposals,
+    reassigning,
     retracting,
+    tendering,
 )
 from services.orchestrator.deciders.load.evolve import evolve
 from services.orchestrator.deciders.load.road import derive
@@ -49,7 +54,23 @@ _WISHES: Mapping[str, Callable[[State, LoadCommand], Message | None]] = {
     "change_cargo": changing.change_cargo,
     "set_appointment": appointing.set_appointment,
     "estimate_arrival": estimates.estimate,
+    "request_reassignment": reassigning.request,
+    "reassign": reassigning.reassign,
+    "fail_reassignment": reassigning.fail,
+    "hand_over": custody.hand_over,
+    "check_hours": hours.check,
+    "override_hours": hours.override,
+    "propose_plan": proposals.propose,
+    "accept_plan": proposals.accept,
+    "withdraw_plan": proposals.withdraw,
     "retract_fact": retracting.retract,
+    "offer": tendering.offer,
+    "tender_sent": tendering.record_sent,
+    "tender_undelivered": tendering.record_undelivered,
+    "answer_tender": tendering.answer,
+    "award_tender": tendering.award,
+    "expire_tenders": tendering.expire,
+    "withdraw_tenders": tendering.withdraw,
 }
 
 

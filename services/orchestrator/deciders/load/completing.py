@@ -44,7 +44,7 @@ def complete(state: State, command: LoadCommand) -> Message | None:
     if told(state, stop, "completion") and not _displaces(stop, wish, tasks):
         return noted(state, stop, "completion", wish.time, StopFactNoted(completed=_work(stop, wish, tasks, epoch)))
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return too_late(load, stop, "the work was done at")
+        return too_late(state, load, stop, "the work was done at")
     body = _work(stop, wish, tasks, epoch)
     return fact(wish.time, corrects=known_by(state, stop, "completion"), stop_completed=body)
 

@@ -13,6 +13,7 @@ from logistics.load.v1 import (
     LoadHoldApplied,
     LoadHoldLifted,
     LoadInterrupted,
+    LoadReassignmentFailed,
     LoadResumed,
     LoadState,
 )
@@ -37,10 +38,12 @@ _OVER = frozenset({LoadState.LOAD_STATE_CANCEL_REQUESTED, LoadState.LOAD_STATE_C
 
 
 def interrupt(state: State, command: LoadCommand) -> Message | None:
-    """Record that the vehicle cannot go on."""
+    """Record that the vehicle cannot go on; one that was about to take over then does not."""
     load, wish = present(state), command.interrupt
     if load.state == LoadState.LOAD_STATE_INTERRUPTED:
         return None
+    if load.state == LoadState.LOAD_STATE_REASSIGNING:
+        return LoadReassignmentFailed(reason=wish.reason, epoch=load.assignments[-1].epoch)
     if load.state not in ON_THE_ROAD:
         raise barred(load, "interrupting", "only a load on the road can be interrupted")
     return LoadInterrupted(reason=wish.reason, exception_id=wish.exception_id)
@@ -53,6 +56,13 @@ def resume(state: State, _command: LoadCommand) -> Message | None:
         return None
     if load.state != LoadState.LOAD_STATE_INTERRUPTED:
         raise barred(load, "going on", "only an interrupted load can go on")
+    if load.HasField("reassignment"):
+        raise barred(load, "going on", "another vehicle is to take over; see what comes of it")
+    if state.custodian not in {0, load.assignments[-1].epoch}:
+        remedy = (
+            "its dispatch ended when another vehicle was assigned; reassign the load, to the old vehicle if need be"
+        )
+        raise barred(load, "going on", remedy)
     return LoadResumed(state=derive(load))
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from logistics.exception.v1 import Gate
 from logistics.load.v1 import (
-    Assignment,
     Load,
     LoadEvent,
     LoadState,
@@ -18,11 +17,15 @@ from logistics.load.v1 import (
     StopTime,
 )
 from logistics.type.v1 import Classifier
-from services.orchestrator.deciders.load.refolding import fact_in, refolded, standing, time_of, with_word
+from services.orchestrator.deciders.load import epochs, offers
+from services.orchestrator.deciders.load.refolding import fact_in, refolded, served_by, standing, time_of, with_word
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD, after_fact, derive
 from services.orchestrator.deciders.load.state import State
 
 _COMING = frozenset({StopState.STOP_STATE_PLANNED, StopState.STOP_STATE_EN_ROUTE})
+_CLOSED = frozenset(
+    {LoadState.LOAD_STATE_COMPLETED, LoadState.LOAD_STATE_CANCELLED, LoadState.LOAD_STATE_CANCEL_REQUESTED}
+)
 _UNDONE = _COMING | {StopState.STOP_STATE_ARRIVED, StopState.STOP_STATE_SERVICING}
 
 
@@ -36,6 +39,9 @@ def evolve(state: State, event: LoadEvent) -> State:
     target = _TARGETS.get(name)
     if target is not None:
         load.state = target
+    if load.state in _CLOSED:
+        load.ClearField("proposal")
+        load.ClearField("reassignment")
     load.version = event.version
     load.update_time.CopyFrom(event.record_time)
     return replace(after, load=load)
@@ -49,25 +55,29 @@ def _fact(state: State, load: Load, event: LoadEvent) -> State:
         return state
     slot, apply = _STOP_FACTS[name]
     derived = apply(state.derived, stop, event)
-    after = _heard(replace(state, derived=derived), stop, slot or _UNTIMED.get(name, ""), event)
+    after = _heard(replace(state, derived=derived), load, stop, slot or _UNTIMED.get(name, ""), event)
     known = {**state.fact_event_ids, f"{stop_id}/{slot}": event.event_id} if slot else state.fact_event_ids
-    load.state = after_fact(load, name)
-    return replace(after, fact_event_ids=known)
+    derived = epochs.note(load, stop, event, after.derived)
+    load.state = after_fact(load, name) if epochs.moves(load, event) else epochs.stays(load)
+    return replace(after, derived=derived, fact_event_ids=known)
 
 
-def _heard(state: State, stop: Stop, slot: str, fact: LoadEvent) -> State:
+def _heard(state: State, load: Load, stop: Stop, slot: str, fact: LoadEvent) -> State:
     """Keep a word about a stop; where it puts another one right, that one no longer counts."""
     if not slot:
         return state
     after = replace(state, heard=with_word(state.heard, f"{stop.stop_id}/{slot}", fact))
     corrected = time_of(fact).corrects_evidence_id
-    return _voided(after, stop, [corrected]) if corrected else after
+    return _voided(after, load, stop, [corrected]) if corrected else after
 
 
-def _voided(state: State, stop: Stop, evidence_ids: Iterable[str]) -> State:
+def _voided(state: State, load: Load, stop: Stop, evidence_ids: Iterable[str]) -> State:
     """Let words about a stop no longer count, and fold it over those that remain."""
     voided = state.voided | {f"{stop.stop_id}/{evidence_id}" for evidence_id in evidence_ids}
-    derived = refolded(stop, state.heard, voided, state.derived, _STOP_FACTS)
+    served = served_by(stop, state.heard, voided)
+    counted = served or (load.assignments[-1].epoch if load.assignments else 0)
+    derived = refolded(stop, state.heard, voided, state.derived, _STOP_FACTS, counted)
+    derived = epochs.settle(load, stop, served, derived)
     return replace(state, voided=voided, derived=derived, fact_event_ids=_telling(state, stop, voided))
 
 
@@ -85,7 +95,7 @@ def _noted(state: State, load: Load, event: LoadEvent) -> State:
     fact = fact_in(event)
     stop = next((stop for stop in load.stops if stop.stop_id == event.stop_fact_noted.stop_id), None)
     name = fact.WhichOneof("body")
-    return state if stop is None or name is None else _heard(state, stop, _STOP_FACTS[name][0], fact)
+    return state if stop is None or name is None else _heard(state, load, stop, _STOP_FACTS[name][0], fact)
 
 
 def _retracted(state: State, load: Load, event: LoadEvent) -> State:
@@ -93,7 +103,8 @@ def _retracted(state: State, load: Load, event: LoadEvent) -> State:
     stop = next((stop for stop in load.stops if stop.stop_id == gone.stop_id), None)
     if stop is None:
         return state
-    after = _voided(state, stop, gone.evidence_ids)
+    epochs.forget(load, stop.stop_id, gone.evidence_ids)
+    after = _voided(state, load, stop, gone.evidence_ids)
     if load.state in ON_THE_ROAD:
         load.state = derive(load)
     return after
@@ -203,10 +214,12 @@ def _planned(state: State, load: Load, event: LoadEvent) -> State:
 def _replanned(state: State, load: Load, event: LoadEvent) -> State:
     new = event.replanned
     load.plan_version = new.plan_version
+    load.ClearField("proposal")
     del load.stops[:]
     load.stops.extend(new.stops)
     if new.HasField("figures"):
         load.figures.CopyFrom(new.figures)
+    offers.superseded(load)
     # Orders that rode stay named: the tasks tell which ride now.
     known = set(load.order_ids)
     load.order_ids.extend(
@@ -215,53 +228,38 @@ def _replanned(state: State, load: Load, event: LoadEvent) -> State:
     return state
 
 
-def _tendered(state: State, load: Load, event: LoadEvent) -> State:
-    load.carrier_scac = event.tendered.carrier_scac
-    return state
-
-
-def _withdrawn(state: State, load: Load, _event: LoadEvent) -> State:
-    load.ClearField("carrier_scac")
-    return state
-
-
 def _assigned(state: State, load: Load, event: LoadEvent) -> State:
-    _take_over(load, event.assigned.assignment)
+    epochs.take_over(load, event.assigned.assignment)
     return state
-
-
-def _reassigned(state: State, load: Load, event: LoadEvent) -> State:
-    _take_over(load, event.reassigned.assignment)
-    return state
-
-
-def _take_over(load: Load, assignment: Assignment) -> None:
-    """Put an assignment in force; the one before ends when it begins."""
-    if load.assignments and not load.assignments[-1].HasField("end_time"):
-        load.assignments[-1].end_time.CopyFrom(assignment.start_time)
-    load.assignments.append(assignment)
 
 
 def _unassigned(state: State, load: Load, event: LoadEvent) -> State:
     if load.assignments and not load.assignments[-1].HasField("end_time"):
         load.assignments[-1].end_time.CopyFrom(event.occur_time)
+    # A carrier that has the load keeps it: it sends another vehicle.
+    carried = offers.accepted_offer(load) is not None
+    load.state = LoadState.LOAD_STATE_ACCEPTED if carried else LoadState.LOAD_STATE_PLANNED
     return state
 
 
 def _dispatched(state: State, load: Load, event: LoadEvent) -> State:
-    load.dispatch_reference = event.dispatched.dispatch_reference
-    return replace(state, dispatched_epoch=event.dispatched.epoch)
+    sent = event.dispatched
+    load.dispatch_reference = sent.dispatch_reference
+    for assignment in load.assignments:
+        if assignment.epoch == sent.epoch:
+            assignment.dispatch_reference = sent.dispatch_reference
+    return replace(state, dispatched_epoch=sent.epoch, custodian=sent.epoch)
 
 
 def _resumed(state: State, load: Load, event: LoadEvent) -> State:
     load.state = event.resumed.state
-    return state
+    return replace(state, interrupted_by=None)
 
 
-def _handed_over(state: State, load: Load, event: LoadEvent) -> State:
-    loaded = event.handed_over.loaded
-    load.state = LoadState.LOAD_STATE_IN_TRANSIT if loaded else LoadState.LOAD_STATE_DISPATCHED
-    return state
+def _interrupted(state: State, _load: Load, event: LoadEvent) -> State:
+    exception_id = event.interrupted.exception_id
+    told = dict.fromkeys([*state.interruptions, exception_id] if exception_id else state.interruptions)
+    return replace(state, interrupted_by=exception_id, interruptions=tuple(told))
 
 
 def _cancelled(state: State, load: Load, _event: LoadEvent) -> State:
@@ -269,6 +267,7 @@ def _cancelled(state: State, load: Load, _event: LoadEvent) -> State:
         if stop.state in _UNDONE:
             stop.state = StopState.STOP_STATE_CANCELLED
             stop.outcome = StopOutcome.STOP_OUTCOME_CANCELLED
+    offers.given_up(load)
     return state
 
 
@@ -330,14 +329,7 @@ _UNTIMED = {"stop_approached": "approach", "stop_failed": "failure"}
 _TARGETS: Mapping[str, LoadState.ValueType] = {
     "drafted": LoadState.LOAD_STATE_DRAFT,
     "planned": LoadState.LOAD_STATE_PLANNED,
-    "tendered": LoadState.LOAD_STATE_TENDERED,
-    "tender_accepted": LoadState.LOAD_STATE_ACCEPTED,
-    "tender_countered": LoadState.LOAD_STATE_COUNTERED,
-    "tender_declined": LoadState.LOAD_STATE_TENDER_DECLINED,
-    "tender_expired": LoadState.LOAD_STATE_TENDER_EXPIRED,
-    "tender_withdrawn": LoadState.LOAD_STATE_PLANNED,
     "assigned": LoadState.LOAD_STATE_ASSIGNED,
-    "unassigned": LoadState.LOAD_STATE_PLANNED,
     "dispatched": LoadState.LOAD_STATE_DISPATCHED,
     "interrupted": LoadState.LOAD_STATE_INTERRUPTED,
     "reassigned": LoadState.LOAD_STATE_REASSIGNING,
@@ -350,14 +342,31 @@ _AFTER: Mapping[str, Callable[[State, Load, LoadEvent], State]] = {
     "drafted": _drafted,
     "planned": _planned,
     "replanned": _replanned,
-    "tendered": _tendered,
-    "tender_withdrawn": _withdrawn,
+    "tendered": offers.tendered,
+    "tender_sent": offers.sent,
+    "tender_undelivered": offers.undelivered,
+    "tender_bid": offers.bid,
+    "tender_accepted": offers.accepted,
+    "tender_countered": offers.countered,
+    "tender_declined": offers.declined,
+    "tender_expired": offers.expired,
+    "tender_withdrawn": offers.withdrawn,
+    "tender_answer_refused": offers.answer_refused,
     "assigned": _assigned,
-    "reassigned": _reassigned,
+    "interrupted": _interrupted,
+    "reassignment_requested": epochs.requested,
+    "reassigned": epochs.reassigned,
+    "redispatched": epochs.redispatched,
+    "reassignment_failed": epochs.failed,
+    "handed_over": epochs.handed_over,
+    "late_fact_recorded": epochs.late,
+    "hours_checked": epochs.hours_checked,
+    "hours_overridden": epochs.hours_overridden,
+    "plan_proposed": epochs.proposed,
+    "plan_withdrawn": epochs.withdrawn,
     "unassigned": _unassigned,
     "dispatched": _dispatched,
     "resumed": _resumed,
-    "handed_over": _handed_over,
     "cancelled": _cancelled,
     "cancel_reversed": _cancel_reversed,
     "eta_changed": _eta_changed,

@@ -12,10 +12,12 @@ from google.protobuf.message import Message
 from gladhand.decider import Rejected
 from logistics.error.v1 import ErrorReason
 from logistics.load.v1 import (
+    EpochFact,
     Load,
     LoadCancelReversed,
     LoadCommand,
     LoadEvent,
+    LoadLateFactRecorded,
     LoadState,
     Stop,
     StopApproached,
@@ -80,6 +82,8 @@ def approach(state: State, command: LoadCommand) -> Message | None:
     load, stop, epoch = matched(state, wish, wish.epoch)
     if stop.state != StopState.STOP_STATE_PLANNED or void(state, stop, wish.time):
         return None
+    if of_another_epoch(load, stop, epoch):
+        return late_fact(state, stop, "approach", wish.time, epoch)
     if load.state not in ON_THE_ROAD and load.state != LoadState.LOAD_STATE_CANCEL_REQUESTED:
         raise barred(load, "setting out for a stop", "let the load go on first")
     return fact(wish.time, stop_approached=StopApproached(stop_id=stop.stop_id, time=wish.time, epoch=epoch))
@@ -88,7 +92,9 @@ def approach(state: State, command: LoadCommand) -> Message | None:
 def arrive(state: State, command: LoadCommand) -> Message | None:
     """Record an arrival, or correct its time."""
     wish = command.arrive_stop
-    _, stop, epoch = matched(state, wish, wish.epoch)
+    load, stop, epoch = matched(state, wish, wish.epoch)
+    if of_another_epoch(load, stop, epoch):
+        return late_fact(state, stop, "arrival", wish.time, epoch)
     body = StopArrived(stop_id=stop.stop_id, time=wish.time, epoch=epoch)
     if not news(state, stop, "arrival", wish.time):
         return noted(state, stop, "arrival", wish.time, StopFactNoted(arrived=body))
@@ -98,7 +104,9 @@ def arrive(state: State, command: LoadCommand) -> Message | None:
 def begin_service(state: State, command: LoadCommand) -> Message | None:
     """Record that loading or unloading began, or correct its time."""
     wish = command.begin_service
-    _, stop, epoch = matched(state, wish, wish.epoch)
+    load, stop, epoch = matched(state, wish, wish.epoch)
+    if of_another_epoch(load, stop, epoch):
+        return late_fact(state, stop, "service_start", wish.time, epoch)
     body = StopServiceBegan(stop_id=stop.stop_id, time=wish.time, epoch=epoch)
     if not news(state, stop, "service_start", wish.time):
         return noted(state, stop, "service_start", wish.time, StopFactNoted(service_began=body))
@@ -109,11 +117,15 @@ def depart(state: State, command: LoadCommand) -> Message | None:
     """Record a departure, or correct its time; what nobody told before it is inferred from it."""
     wish = command.depart_stop
     load, stop, epoch = matched(state, wish, wish.epoch)
+    # Whoever leaves a pickup has loaded; whoever leaves a delivery without a proof may have brought the goods along.
+    loaded = stop.kind == StopKind.STOP_KIND_PICKUP and not stop.served_epoch
+    if of_another_epoch(load, stop, epoch) and not loaded:
+        return late_fact(state, stop, "departure", wish.time, epoch)
     if not news(state, stop, "departure", wish.time):
         told_as = StopDeparted(stop_id=stop.stop_id, time=wish.time, epoch=epoch)
         return noted(state, stop, "departure", wish.time, StopFactNoted(departed=told_as))
     if load.state == LoadState.LOAD_STATE_CANCEL_REQUESTED:
-        return too_late(load, stop, "the vehicle had left")
+        return too_late(state, load, stop, "the vehicle had left")
     worked = stop.state not in ENDED or stop.state == StopState.STOP_STATE_DEPARTED
     body = StopDeparted(
         stop_id=stop.stop_id,
@@ -131,6 +143,8 @@ def fail(state: State, command: LoadCommand) -> Message | None:
     load, stop, epoch = matched(state, wish, 0)
     if stop.state == StopState.STOP_STATE_FAILED or void(state, stop, wish.time):
         return None
+    if of_another_epoch(load, stop, epoch):
+        return late_fact(state, stop, "failure", wish.time, epoch)
     _check_open(load, stop, _UNDONE, "failing")
     return fact(
         wish.time,
@@ -172,6 +186,28 @@ def matched(state: State, wish: Told, claimed: int) -> tuple[Load, Stop, int]:
             "stop", StopState, stop.state, "recording a fact", "it was taken out of the plan; let a person see"
         )
     return load, stop, _epoch(load, wish.time, claimed)
+
+
+def of_another_epoch(load: Load, stop: Stop, epoch: int) -> bool:
+    """Return whether a fact is about a stop that another assignment's vehicle served, or will serve."""
+    if stop.served_epoch:
+        return stop.served_epoch != epoch
+    return epoch != load.assignments[-1].epoch
+
+
+def late_fact(state: State, stop: Stop, name: str, time: StopTime, epoch: int) -> Message | None:
+    """Return the event that keeps a fact with its own assignment.
+
+    None where that knows it, or knows better, or where the fact was taken back before it came.
+    """
+    if void(state, stop, time):
+        return None
+    assignment = next((each for each in present(state).assignments if each.epoch == epoch), None)
+    for known in assignment.facts if assignment is not None else ():
+        if (known.stop_id, known.name) == (stop.stop_id, name) and not better(time, known.time):
+            return None
+    body = LoadLateFactRecorded(fact=EpochFact(stop_id=stop.stop_id, name=name, time=time), epoch=epoch)
+    return fact(time, late_fact_recorded=body)
 
 
 def told(state: State, stop: Stop, slot: Slot) -> bool:
@@ -247,10 +283,13 @@ def fact(time: StopTime, *, corrects: str = "", **body: Message) -> LoadEvent:
     return event
 
 
-def too_late(load: Load, stop: Stop, what: str) -> Message:
+def too_late(state: State, load: Load, stop: Stop, what: str) -> Message:
     """Return the reversal of a cancelling that the road has overtaken; the fact itself must be told again."""
     if stop.state not in _UNDONE:
         raise _closed(load, stop, "recording a fact")
+    if state.interrupted_by is not None:
+        # The goods are on a vehicle that cannot go on, or whose dispatch has ended.
+        return LoadCancelReversed(state=LoadState.LOAD_STATE_INTERRUPTED, reason=f"{what} stop {stop.stop_id} before")
     derived = derive(load)
     back = derived if derived in _REVERSIBLE else LoadState.LOAD_STATE_IN_TRANSIT
     return LoadCancelReversed(state=back, reason=f"{what} stop {stop.stop_id} before")

@@ -25,6 +25,9 @@ from logistics.load.v1 import (
 )
 from services.orchestrator.deciders.load.cold import kept_cold
 from services.orchestrator.deciders.load.ending import given_up
+from services.orchestrator.deciders.load.hours import require_hours
+from services.orchestrator.deciders.load.offers import BEFORE_ACCEPTANCE
+from services.orchestrator.deciders.load.reassigning import redispatch
 from services.orchestrator.deciders.load.road import ENDED, ON_THE_ROAD
 from services.orchestrator.deciders.load.rules import barred, held_at, present
 from services.orchestrator.deciders.load.state import State
@@ -32,14 +35,17 @@ from services.orchestrator.deciders.refusal import refused, violated
 from services.orchestrator.quantities import ZERO, decimal_of
 
 _ASSIGNABLE = frozenset({LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED, LoadState.LOAD_STATE_ASSIGNED})
-_REPLANNABLE = _ASSIGNABLE | ON_THE_ROAD
+_REPLANNABLE = _ASSIGNABLE | BEFORE_ACCEPTANCE | ON_THE_ROAD
 _OVER = frozenset(
     {LoadState.LOAD_STATE_COMPLETED, LoadState.LOAD_STATE_CANCELLED, LoadState.LOAD_STATE_CANCEL_REQUESTED}
 )
 _TAKEN_UP = frozenset({StopState.STOP_STATE_SERVICING, StopState.STOP_STATE_COMPLETED, StopState.STOP_STATE_DEPARTED})
 _KINDS = frozenset({StopKind.STOP_KIND_PICKUP, StopKind.STOP_KIND_DELIVERY})
-_SET_BY_US = ("tenders", "assignments", "state", "version", "hold_ids", "order_ids", "create_time", "update_time")
-_FACTS = ("arrival", "service_start", "completion", "departure", "outcome", "reason", "pod_ids")
+_SET_BY_US = (
+    "tenders", "own_fleet_chosen", "assignments", "state", "version", "hold_ids", "order_ids", "create_time",
+    "update_time", "reassignment", "proposal", "custody",
+)  # fmt: skip
+_FACTS = ("arrival", "service_start", "completion", "departure", "outcome", "reason", "pod_ids", "served_epoch")
 
 
 def plan(state: State, command: LoadCommand) -> Message | None:
@@ -70,9 +76,8 @@ def replan(state: State, command: LoadCommand) -> Message | None:
     load, wish = present(state), command.replan
     if load.state not in _REPLANNABLE:
         raise barred(load, "replanning", "only a load that waits or drives can get a new plan")
-    stops = [_fresh(stop) if stop.state in {0, StopState.STOP_STATE_PLANNED} else stop for stop in wish.stops]
-    stops = kept_cold(load, stops)
-    merged = _merged(load, stops)
+    stops = fresh_stops(load, wish.stops)
+    merged = merged_stops(load, stops)
     if wish.expected_plan_version == load.plan_version - 1 and merged == list(load.stops):
         return None
     if wish.expected_plan_version != load.plan_version:
@@ -82,8 +87,7 @@ def replan(state: State, command: LoadCommand) -> Message | None:
             expected=str(wish.expected_plan_version),
             in_force=str(load.plan_version),
         )
-    _check_locked(load, stops)
-    _check_stops(stops)
+    require_plan_shape(load, stops)
     if all(stop.state in ENDED for stop in merged):
         raise barred(load, "planning nothing", "cancel the load, or skip the stops that are left")
     event = LoadReplanned(plan_version=load.plan_version + 1, stops=merged, reason=wish.reason)
@@ -149,7 +153,7 @@ def unassign(state: State, command: LoadCommand) -> Message | None:
     load = present(state)
     if load.state == LoadState.LOAD_STATE_ASSIGNED:
         return LoadUnassigned(reason=command.unassign.reason)
-    if load.state == LoadState.LOAD_STATE_PLANNED:
+    if load.state in {LoadState.LOAD_STATE_PLANNED, LoadState.LOAD_STATE_ACCEPTED}:
         return None
     raise barred(load, "taking the assignment back", "only an assignment that is not dispatched can be taken back")
 
@@ -165,7 +169,7 @@ def dispatch(state: State, command: LoadCommand) -> Message | None:
             f"load {load.load_id} is dispatched as {load.dispatch_reference}; a second dispatch must be cancelled",
             dispatch_reference=load.dispatch_reference,
         )
-    if load.state != LoadState.LOAD_STATE_ASSIGNED:
+    if load.state not in {LoadState.LOAD_STATE_ASSIGNED, LoadState.LOAD_STATE_REASSIGNING}:
         raise barred(load, "dispatching", "assign vehicle and driver first")
     in_force = load.assignments[-1].epoch
     if wish.epoch != in_force:
@@ -183,6 +187,9 @@ def dispatch(state: State, command: LoadCommand) -> Message | None:
             gate="dispatch",
             hold_ids=",".join(holds),
         )
+    require_hours(load)
+    if load.state == LoadState.LOAD_STATE_REASSIGNING:
+        return redispatch(state, load, wish.dispatch_reference)
     return LoadDispatched(dispatch_reference=wish.dispatch_reference, epoch=wish.epoch, plan_version=load.plan_version)
 
 
@@ -214,7 +221,19 @@ def _fresh(stop: Stop) -> Stop:
     return fresh
 
 
-def _merged(load: Load, stops: Sequence[Stop]) -> list[Stop]:
+def fresh_stops(load: Load, planned: Sequence[Stop]) -> list[Stop]:
+    """Return the stops of a new plan as it may set them: those that wait bear no facts, and cold goods stay cold."""
+    fresh = [_fresh(stop) if stop.state in {0, StopState.STOP_STATE_PLANNED} else stop for stop in planned]
+    return kept_cold(load, fresh)
+
+
+def require_plan_shape(load: Load, stops: Sequence[Stop]) -> None:
+    """Raise Rejected (CONTRACT_VIOLATION) where a new plan changes what has begun, or cannot be driven."""
+    _check_locked(load, stops)
+    _check_stops(stops)
+
+
+def merged_stops(load: Load, stops: Sequence[Stop]) -> list[Stop]:
     """Return the new plan followed by what it leaves out, cancelled."""
     kept = {stop.stop_id for stop in stops}
     gone = [_cancelled(stop) for stop in load.stops if stop.stop_id not in kept]
@@ -251,7 +270,7 @@ def _check_locked(load: Load, stops: Sequence[Stop]) -> None:
         if stop.state in {StopState.STOP_STATE_PLANNED, StopState.STOP_STATE_CANCELLED}:
             continue
         other = told.get(stop.stop_id)
-        if other is None or _placeless(other) != _placeless(stop):
+        if other is None or placeless(other) != placeless(stop):
             raise violated(
                 "stops",
                 f"stop {stop.stop_id} is {StopState.Name(stop.state)} and locked; carry it over unchanged",
@@ -259,7 +278,8 @@ def _check_locked(load: Load, stops: Sequence[Stop]) -> None:
             )
 
 
-def _placeless(stop: Stop) -> Stop:
+def placeless(stop: Stop) -> Stop:
+    """Return a stop without its place in the plan."""
     shown = Stop()
     shown.CopyFrom(stop)
     shown.ClearField("sequence")

@@ -58,10 +58,15 @@ def weight(event: LoadEvent) -> tuple[int, int, int, str]:
     return 0, rank_of(time), -moment, time.evidence_id
 
 
-def standing(heard: Iterable[LoadEvent], voided: frozenset[str], stop_id: str) -> list[LoadEvent]:
-    """Return the words that were not taken back, the one that counts last."""
+def standing(heard: Iterable[LoadEvent], voided: frozenset[str], stop_id: str, epoch: int = 0) -> list[LoadEvent]:
+    """Return the words that were not taken back, the one that counts last; those of one assignment where it is told."""
     left = [event for event in heard if f"{stop_id}/{time_of(event).evidence_id}" not in voided]
-    return sorted(left, key=weight)
+    return sorted((event for event in left if not epoch or epoch_of(event) in {0, epoch}), key=weight)
+
+
+def epoch_of(event: LoadEvent) -> int:
+    """Return the assignment that a fact is of; zero where it tells none."""
+    return int(getattr(getattr(event, event.WhichOneof("body") or "", None), "epoch", 0))
 
 
 def with_word(heard: Heard, key: str, fact: LoadEvent) -> Heard:
@@ -69,27 +74,40 @@ def with_word(heard: Heard, key: str, fact: LoadEvent) -> Heard:
     return {**heard, key: (*heard.get(key, ()), fact)}
 
 
-def refolded(stop: Stop, heard: Heard, voided: frozenset[str], derived: frozenset[str], apply: Apply) -> frozenset[str]:
+def refolded(
+    stop: Stop, heard: Heard, voided: frozenset[str], derived: frozenset[str], apply: Apply, epoch: int
+) -> frozenset[str]:
     """Fold a stop anew over the words that stand; return which times are inferred now.
 
+    `epoch` is the assignment whose vehicle served the stop, or will: times that others told are no times of it.
     A stop that was given up stays so: only its times are put right.
     """
     before = Stop()
     before.CopyFrom(stop)
     _cleared(stop)
-    approaches = standing(heard.get(f"{stop.stop_id}/approach", ()), voided, stop.stop_id)
+    approaches = standing(heard.get(f"{stop.stop_id}/approach", ()), voided, stop.stop_id, epoch)
     stop.state = StopState.STOP_STATE_EN_ROUTE if approaches else StopState.STOP_STATE_PLANNED
     left = frozenset(name for name in derived if not name.startswith(f"{stop.stop_id}/"))
     for slot in _FOLDED:
-        words = standing(heard.get(f"{stop.stop_id}/{slot}", ()), voided, stop.stop_id)
         # Of the work at a stop every word is applied, so that all its proofs stay named; of a time the best alone.
-        for word in words if slot == "completion" else words[-1:]:
+        work = slot == "completion"
+        words = standing(heard.get(f"{stop.stop_id}/{slot}", ()), voided, stop.stop_id, 0 if work else epoch)
+        for word in words if work else words[-1:]:
             left = apply[word.WhichOneof("body") or ""][1](left, stop, word)
     if before.state in _LEFT:
         stop.state, stop.outcome, stop.reason = before.state, before.outcome, before.reason
         del stop.tasks[:]
         stop.tasks.extend(before.tasks)
     return left
+
+
+def served_by(stop: Stop, heard: Heard, voided: frozenset[str]) -> int:
+    """Return the assignment whose vehicle served a stop by the words that stand: who worked there, else who left."""
+    for slot in ("completion", "departure"):
+        words = standing(heard.get(f"{stop.stop_id}/{slot}", ()), voided, stop.stop_id)
+        if words:
+            return epoch_of(words[-1])
+    return 0
 
 
 def _cleared(stop: Stop) -> None:

@@ -21,7 +21,13 @@ class State:
     holds: Mapping[str, frozenset[Gate.ValueType]] = field(default_factory=dict)
     """Active holds and the gates that each blocks."""
     dispatched_epoch: int = 0
-    """The assignment that was dispatched; zero before."""
+    """The assignment that was dispatched last; zero before."""
+    custodian: int = 0
+    """The assignment that has the goods, or goes to fetch them: dispatched first, or handed over to; zero before."""
+    interrupted_by: str | None = None
+    """The exception behind an interruption, empty where none was named; None while the load is not interrupted."""
+    interruptions: tuple[str, ...] = ()
+    """Every exception that ever interrupted the load, oldest first."""
     derived: frozenset[str] = frozenset()
     """Times that nobody told and a departure let us infer, as `<stop id>/arrival` or `<stop id>/completion`."""
     heard: Mapping[str, tuple[LoadEvent, ...]] = field(default_factory=dict)
@@ -30,6 +36,10 @@ class State:
     """What was taken back or put right, come or still to come, as `<stop id>/<evidence id>`."""
     fact_event_ids: Mapping[str, str] = field(default_factory=dict)
     """The event behind each time at a stop, by `<stop id>/<name of the time>`."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """The answer of the carrier that counts, by the offer's id."""
+    refused_answers: frozenset[str] = frozenset()
+    """Answers that came too late, each by its offer's id and what it said."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

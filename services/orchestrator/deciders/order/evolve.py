@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from logistics.exception.v1 import Gate
 from logistics.order.v1 import Order, OrderEvent, OrderLine, OrderState
 from logistics.type.v1 import ExternalReference
-from services.orchestrator.deciders.order import cold_chain
+from services.orchestrator.deciders.order import cold_chain, estimates
 from services.orchestrator.deciders.order.afterwards import AFTER, MOVES, by_line
 from services.orchestrator.deciders.order.charging import replaced, taken_back
 from services.orchestrator.deciders.order.state import Delivered, LoadPlan, Review, State, held_at
@@ -44,6 +44,8 @@ def _born(order: Order, event: OrderEvent, given: Order) -> None:
     order.CopyFrom(given)
     order.order_id = event.order_id or order.order_id
     order.create_time.CopyFrom(known.create_time if known.HasField("create_time") else event.record_time)
+    # An amended order runs under the policy with which it came.
+    order.policy_version = given.policy_version or known.policy_version
     order.load_ids.extend(known.load_ids)
     order.hold_ids.extend(known.hold_ids)
     order.invoice_ids.extend(known.invoice_ids)
@@ -365,7 +367,7 @@ _AFTER: Mapping[str, Callable[[State, Order, OrderEvent], State]] = {
     "cancelled": _same,
     "hold_applied": _hold_applied,
     "hold_lifted": _hold_lifted,
-    "eta_changed": _same,
+    "eta_changed": estimates.changed,
     "cold_chain_recorded": cold_chain.recorded,
     "excursion_decided": cold_chain.decided,
     "charged": _charged,

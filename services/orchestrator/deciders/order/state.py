@@ -83,6 +83,8 @@ class State:
     """What is no longer wanted of lines on the road; totals."""
     refused_contents: Mapping[str, str] = field(default_factory=dict)
     """Why each change that came too late was refused, by SHA-256 of its content."""
+    expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """When goods are expected at each stop and when that was estimated, in nanoseconds, as it was told last."""
 
 
 def machines(state: State) -> Mapping[str, MachineState]:

@@ -207,9 +207,10 @@ def test_an_assignment_ends_when_the_next_begins() -> None:
     driving = after(DispatchLoad(dispatch_reference="D-2", epoch=2), past=twice)
     driving.when(ask_load(arrive(PICKUP, 10, epoch=1))).then_rejected("EPOCH_MISMATCH")
     assert state_of(after(arrive(PICKUP, 10, epoch=2), past=driving)) == "AT_PICKUP"
-    # A fact from the time of the first truck belongs to the first truck, however late it comes.
-    early = driving.when(ask_load(arrive(PICKUP, 2)))
-    assert shown(early.then_event("stop_arrived")).stops[0].arrival.time == at(2)
+    # A fact from the time of the first truck stays with the first truck, however late it comes.
+    early = driving.when(ask_load(arrive(PICKUP, 2))).then_event("late_fact_recorded")
+    assert [(fact.name, fact.time.time) for fact in shown(early).assignments[0].facts] == [("arrival", at(2))]
+    assert (stop_state(early, PICKUP), state_of(early)) == ("PLANNED", "DISPATCHED")
 
 
 class TestLateFacts:

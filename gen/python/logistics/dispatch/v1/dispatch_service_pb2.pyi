@@ -14,6 +14,7 @@ from logistics.fleet.v1 import driver_pb2 as _driver_pb2
 from logistics.fleet.v1 import vehicle_pb2 as _vehicle_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
+from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
@@ -269,15 +270,26 @@ class TenderLoadRequest(_message.Message):
     LOAD_ID_FIELD_NUMBER: _builtins.int
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
     RESPOND_BY_TIME_FIELD_NUMBER: _builtins.int
+    OFFERED_RATE_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REVISION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call happen once. UUID."""
     load_id: _builtins.str
     """The load."""
     carrier_scac: _builtins.str
     """Standard Carrier Alpha Code of the carrier. Unset means the own fleet."""
+    tender_id: _builtins.str
+    """The orchestrator's name of the offer, by which the carrier answers. Unset only for the own fleet."""
+    tender_revision: _builtins.int
+    """The revision of the offer, by which the carrier answers. Zero only for the own fleet."""
     @_builtins.property
     def respond_by_time(self) -> _timestamp_pb2.Timestamp:
         """Until when an answer is wanted, excluded. Unset only for the own fleet."""
+
+    @_builtins.property
+    def offered_rate(self) -> _money_pb2.Money:
+        """What is offered for the whole load. Unset means that a rate must be agreed by counter-offer."""
 
     def __init__(
         self,
@@ -286,10 +298,13 @@ class TenderLoadRequest(_message.Message):
         load_id: _builtins.str = ...,
         carrier_scac: _builtins.str = ...,
         respond_by_time: _timestamp_pb2.Timestamp | None = ...,
+        offered_rate: _money_pb2.Money | None = ...,
+        tender_id: _builtins.str = ...,
+        tender_revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["respond_by_time", b"respond_by_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "load_id", b"load_id", "request_id", b"request_id", "respond_by_time", b"respond_by_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "load_id", b"load_id", "offered_rate", b"offered_rate", "request_id", b"request_id", "respond_by_time", b"respond_by_time", "tender_id", b"tender_id", "tender_revision", b"tender_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -338,6 +353,7 @@ class AssignLoadRequest(_message.Message):
     VEHICLE_ID_FIELD_NUMBER: _builtins.int
     DRIVER_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call happen once. UUID."""
     load_id: _builtins.str
@@ -348,6 +364,8 @@ class AssignLoadRequest(_message.Message):
     """The driver. Unset means the vehicle's usual driver if free, else the first free one of the region by id."""
     expected_plan_version: _builtins.int
     """The plan that the caller knows. Unset means whichever is in force."""
+    carrier_scac: _builtins.str
+    """The carrier that drives, by its Standard Carrier Alpha Code. It brings vehicle and driver of its own: `vehicle_id` and `driver_id` then name what it sends, and unset means that it did not say. Unset means the own fleet."""
     def __init__(
         self,
         *,
@@ -356,10 +374,11 @@ class AssignLoadRequest(_message.Message):
         vehicle_id: _builtins.str = ...,
         driver_id: _builtins.str = ...,
         expected_plan_version: _builtins.int | None = ...,
+        carrier_scac: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_plan_version", b"_expected_plan_version", "expected_plan_version", b"expected_plan_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_plan_version", b"_expected_plan_version", "driver_id", b"driver_id", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "request_id", b"request_id", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_plan_version", b"_expected_plan_version", "carrier_scac", b"carrier_scac", "driver_id", b"driver_id", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "request_id", b"request_id", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_plan_version: _TypeAlias = _typing.Literal["expected_plan_version"]  # noqa: Y015
     _WhichOneofArgType__expected_plan_version: _TypeAlias = _typing.Literal["_expected_plan_version", b"_expected_plan_version"]  # noqa: Y015
@@ -541,6 +560,8 @@ class ReplanLoadRequest(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ONLY_FIELD_NUMBER: _builtins.int
+    PROPOSED_LOAD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call happen once. UUID."""
     load_id: _builtins.str
@@ -549,6 +570,8 @@ class ReplanLoadRequest(_message.Message):
     """The plan that the caller knows; another in force refuses the call with PLAN_VERSION_CONFLICT."""
     reason: _builtins.str
     """Why, for people. Unset means not told."""
+    proposal_only: _builtins.bool
+    """Whether the plan is only made and not put in force."""
     @_builtins.property
     def locked_stop_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Stops that must stay as they are: done, being served, or frozen. They must be the first of the plan."""
@@ -569,6 +592,10 @@ class ReplanLoadRequest(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when on it can drive on. Unset means now, or the planned end of the last locked stop where that is later."""
 
+    @_builtins.property
+    def proposed_load(self) -> _load_pb2.Load:
+        """A plan to put in force as it is, instead of making one: its stops and figures count. Unset means that one is made."""
+
     def __init__(
         self,
         *,
@@ -581,10 +608,12 @@ class ReplanLoadRequest(_message.Message):
         position: _place_pb2.GeoPoint | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        proposal_only: _builtins.bool = ...,
+        proposed_load: _load_pb2.Load | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "proposed_load", b"proposed_load", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_orders", b"added_orders", "dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "locked_stop_ids", b"locked_stop_ids", "position", b"position", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_orders", b"added_orders", "dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "locked_stop_ids", b"locked_stop_ids", "position", b"position", "proposal_only", b"proposal_only", "proposed_load", b"proposed_load", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -597,18 +626,28 @@ class ReplanLoadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LOAD_FIELD_NUMBER: _builtins.int
+    UNASSIGNED_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
+    pending: _builtins.bool
+    """Whether the plan waits for the driver's answer and is not in force yet. Never set by fleet systems that answer for their drivers."""
     @_builtins.property
     def load(self) -> _load_pb2.Load:
         """The load with `plan_version` one higher; stops kept their `stop_id`."""
+
+    @_builtins.property
+    def unassigned(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnassignedOrder]:
+        """What a proposal leaves out, with the planner's reasons. Empty unless `proposal_only` was asked for."""
 
     def __init__(
         self,
         *,
         load: _load_pb2.Load | None = ...,
+        unassigned: _abc.Iterable[Global___UnassignedOrder] | None = ...,
+        pending: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "pending", b"pending", "unassigned", b"unassigned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

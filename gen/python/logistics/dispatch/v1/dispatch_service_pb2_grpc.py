@@ -138,8 +138,10 @@ class DispatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TenderLoad(self, request, context):
-        """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-        the fleet system behind the gateway knows none.
+        """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+        once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+        refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+        its portal alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,7 +170,8 @@ class DispatchServiceServicer:
 
     def ReplanLoad(self, request, context):
         """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-        stop, the old one stays in force.
+        stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+        board; with `proposed_load` a plan that was made that way is put in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,10 @@ class DispatchServiceStub:
     its vehicle out of other plans until it is assigned, cancelled or expired.
     """
     TenderLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.TenderLoadRequest, _dispatch_service_pb2.TenderLoadResponse]
-    """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-    the fleet system behind the gateway knows none.
+    """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+    once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+    refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+    its portal alone.
     """
     AssignLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignLoadRequest, _dispatch_service_pb2.AssignLoadResponse]
     """Gives a planned load to a vehicle and a driver and begins an assignment epoch."""
@@ -55,7 +57,8 @@ class DispatchServiceStub:
     """Ends a dispatched load whose stops have ended, and frees its vehicle and driver."""
     ReplanLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReplanLoadRequest, _dispatch_service_pb2.ReplanLoadResponse]
     """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-    stop, the old one stays in force.
+    stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+    board; with `proposed_load` a plan that was made that way is put in force.
     """
     ReassignLoad: _grpc.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReassignLoadRequest, _dispatch_service_pb2.ReassignLoadResponse]
     """Gives an assigned or dispatched load to another vehicle or driver. Ends the assignment in force and begins the next
@@ -98,8 +101,10 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     its vehicle out of other plans until it is assigned, cancelled or expired.
     """
     TenderLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.TenderLoadRequest, _dispatch_service_pb2.TenderLoadResponse]  # type: ignore[assignment]
-    """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-    the fleet system behind the gateway knows none.
+    """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+    once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+    refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+    its portal alone.
     """
     AssignLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.AssignLoadRequest, _dispatch_service_pb2.AssignLoadResponse]  # type: ignore[assignment]
     """Gives a planned load to a vehicle and a driver and begins an assignment epoch."""
@@ -109,7 +114,8 @@ class DispatchServiceAsyncStub(DispatchServiceStub):
     """Ends a dispatched load whose stops have ended, and frees its vehicle and driver."""
     ReplanLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReplanLoadRequest, _dispatch_service_pb2.ReplanLoadResponse]  # type: ignore[assignment]
     """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-    stop, the old one stays in force.
+    stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+    board; with `proposed_load` a plan that was made that way is put in force.
     """
     ReassignLoad: _aio.UnaryUnaryMultiCallable[_dispatch_service_pb2.ReassignLoadRequest, _dispatch_service_pb2.ReassignLoadResponse]  # type: ignore[assignment]
     """Gives an assigned or dispatched load to another vehicle or driver. Ends the assignment in force and begins the next
@@ -161,8 +167,10 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dispatch_service_pb2.TenderLoadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.TenderLoadResponse, _abc.Awaitable[_dispatch_service_pb2.TenderLoadResponse]]:
-        """Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-        the fleet system behind the gateway knows none.
+        """Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+        once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+        refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+        its portal alone.
         """
 
     @_abc_1.abstractmethod
@@ -196,7 +204,8 @@ class DispatchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_dispatch_service_pb2.ReplanLoadResponse, _abc.Awaitable[_dispatch_service_pb2.ReplanLoadResponse]]:
         """Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-        stop, the old one stays in force.
+        stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+        board; with `proposed_load` a plan that was made that way is put in force.
         """
 
     @_abc_1.abstractmethod

@@ -272,6 +272,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
     Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
     """
+    ERROR_REASON_POLICY_INVALID: _ErrorReason.ValueType  # 63
+    """The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+    Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+    """
+    ERROR_REASON_POLICY_UNSAFE: _ErrorReason.ValueType  # 64
+    """The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+    Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+    """
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 65
+    """No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+    """
+    ERROR_REASON_HOURS_NOT_ENOUGH: _ErrorReason.ValueType  # 70
+    """The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+    Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+    """
     ERROR_REASON_COLD_CHAIN_OPEN: _ErrorReason.ValueType  # 74
     """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
     Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -283,6 +299,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_CHARGE_TOO_LATE: _ErrorReason.ValueType  # 84
     """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
     Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+    """
+    ERROR_REASON_TENDER_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+    Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+    """
+    ERROR_REASON_TENDER_CLOSED: _ErrorReason.ValueType  # 67
+    """The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+    Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
     """
     ERROR_REASON_DISPOSITION_UNDER_WAY: _ErrorReason.ValueType  # 77
     """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.
@@ -558,6 +582,22 @@ ERROR_REASON_CIRCUIT_OPEN: ErrorReason.ValueType  # 62
 """The caller's circuit breaker holds the call back, for the target failed too often lately. UNAVAILABLE with RetryInfo.
 Example: {"reason": "CIRCUIT_OPEN", "metadata": {"target": "erp_gateway"}}.
 """
+ERROR_REASON_POLICY_INVALID: ErrorReason.ValueType  # 63
+"""The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+"""
+ERROR_REASON_POLICY_UNSAFE: ErrorReason.ValueType  # 64
+"""The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+"""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 65
+"""No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+"""
+ERROR_REASON_HOURS_NOT_ENOUGH: ErrorReason.ValueType  # 70
+"""The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+"""
 ERROR_REASON_COLD_CHAIN_OPEN: ErrorReason.ValueType  # 74
 """Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
 Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
@@ -569,6 +609,14 @@ Example: {"reason": "EXCURSION_NOT_FOUND", "metadata": {"excursion_id": "…"}}.
 ERROR_REASON_CHARGE_TOO_LATE: ErrorReason.ValueType  # 84
 """A charge came after the billing gate had opened: bill it by a memo of its own. FAILED_PRECONDITION.
 Example: {"reason": "CHARGE_TOO_LATE", "metadata": {"order_id": "018f3b1e-0000-7000-8000-000000000001", "charge_id": "018f3b1e-0000-7000-8000-000000000002", "state": "ORDER_STATE_INVOICED"}}.
+"""
+ERROR_REASON_TENDER_NOT_FOUND: ErrorReason.ValueType  # 66
+"""No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+"""
+ERROR_REASON_TENDER_CLOSED: ErrorReason.ValueType  # 67
+"""The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
 """
 ERROR_REASON_DISPOSITION_UNDER_WAY: ErrorReason.ValueType  # 77
 """Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
+from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
 import builtins as _builtins
@@ -54,7 +55,23 @@ class LoadCommand(_message.Message):
     BRING_BACK_FIELD_NUMBER: _builtins.int
     CHANGE_CARGO_FIELD_NUMBER: _builtins.int
     SET_APPOINTMENT_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    TENDER_SENT_FIELD_NUMBER: _builtins.int
+    TENDER_UNDELIVERED_FIELD_NUMBER: _builtins.int
+    ANSWER_TENDER_FIELD_NUMBER: _builtins.int
+    AWARD_TENDER_FIELD_NUMBER: _builtins.int
+    EXPIRE_TENDERS_FIELD_NUMBER: _builtins.int
+    WITHDRAW_TENDERS_FIELD_NUMBER: _builtins.int
     ESTIMATE_ARRIVAL_FIELD_NUMBER: _builtins.int
+    REQUEST_REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    REASSIGN_FIELD_NUMBER: _builtins.int
+    FAIL_REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    HAND_OVER_FIELD_NUMBER: _builtins.int
+    CHECK_HOURS_FIELD_NUMBER: _builtins.int
+    OVERRIDE_HOURS_FIELD_NUMBER: _builtins.int
+    PROPOSE_PLAN_FIELD_NUMBER: _builtins.int
+    ACCEPT_PLAN_FIELD_NUMBER: _builtins.int
+    WITHDRAW_PLAN_FIELD_NUMBER: _builtins.int
     RETRACT_FACT_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """The load that is to change. Always set."""
@@ -151,8 +168,72 @@ class LoadCommand(_message.Message):
         """Record what a dock says about an appointment."""
 
     @_builtins.property
+    def offer(self) -> Global___OfferLoad:
+        """Offer the load to carriers."""
+
+    @_builtins.property
+    def tender_sent(self) -> Global___RecordTenderSent:
+        """Record that an offer went out."""
+
+    @_builtins.property
+    def tender_undelivered(self) -> Global___RecordTenderUndelivered:
+        """Record that an offer could not be brought to its carrier."""
+
+    @_builtins.property
+    def answer_tender(self) -> Global___AnswerTender:
+        """Record a carrier's answer."""
+
+    @_builtins.property
+    def award_tender(self) -> Global___AwardTender:
+        """Give the load to a carrier whose answer waits for a decision."""
+
+    @_builtins.property
+    def expire_tenders(self) -> Global___ExpireTenders:
+        """End every offer whose time is up."""
+
+    @_builtins.property
+    def withdraw_tenders(self) -> Global___WithdrawTenders:
+        """Take offers back, or the load from the carrier that had taken it."""
+
+    @_builtins.property
     def estimate_arrival(self) -> Global___EstimateArrival:
         """Record a new estimate of the arrival at a stop."""
+
+    @_builtins.property
+    def request_reassignment(self) -> Global___RequestReassignment:
+        """Let another vehicle take over."""
+
+    @_builtins.property
+    def reassign(self) -> Global___ReassignLoad:
+        """Record the assignment of the vehicle that takes over."""
+
+    @_builtins.property
+    def fail_reassignment(self) -> Global___FailReassignment:
+        """Record that the vehicle that was to take over does not."""
+
+    @_builtins.property
+    def hand_over(self) -> Global___HandOverLoad:
+        """Record that custody passed."""
+
+    @_builtins.property
+    def check_hours(self) -> Global___CheckHours:
+        """Record how a driver's hours were judged."""
+
+    @_builtins.property
+    def override_hours(self) -> Global___OverrideHours:
+        """Answer for a driver whose hours are not known to be enough."""
+
+    @_builtins.property
+    def propose_plan(self) -> Global___ProposePlan:
+        """Propose a new plan to the vehicle on the road."""
+
+    @_builtins.property
+    def accept_plan(self) -> Global___AcceptPlan:
+        """Record that the fleet system acknowledged a proposed plan."""
+
+    @_builtins.property
+    def withdraw_plan(self) -> Global___WithdrawPlan:
+        """Record that a proposed plan came to nothing."""
 
     @_builtins.property
     def retract_fact(self) -> Global___RetractStopFact:
@@ -185,14 +266,30 @@ class LoadCommand(_message.Message):
         bring_back: Global___BringBack | None = ...,
         change_cargo: Global___ChangeCargo | None = ...,
         set_appointment: Global___SetAppointment | None = ...,
+        offer: Global___OfferLoad | None = ...,
+        tender_sent: Global___RecordTenderSent | None = ...,
+        tender_undelivered: Global___RecordTenderUndelivered | None = ...,
+        answer_tender: Global___AnswerTender | None = ...,
+        award_tender: Global___AwardTender | None = ...,
+        expire_tenders: Global___ExpireTenders | None = ...,
+        withdraw_tenders: Global___WithdrawTenders | None = ...,
         estimate_arrival: Global___EstimateArrival | None = ...,
+        request_reassignment: Global___RequestReassignment | None = ...,
+        reassign: Global___ReassignLoad | None = ...,
+        fail_reassignment: Global___FailReassignment | None = ...,
+        hand_over: Global___HandOverLoad | None = ...,
+        check_hours: Global___CheckHours | None = ...,
+        override_hours: Global___OverrideHours | None = ...,
+        propose_plan: Global___ProposePlan | None = ...,
+        accept_plan: Global___AcceptPlan | None = ...,
+        withdraw_plan: Global___WithdrawPlan | None = ...,
         retract_fact: Global___RetractStopFact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "answer_tender", b"answer_tender", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "award_tender", b"award_tender", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "expire_tenders", b"expire_tenders", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "offer", b"offer", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "tender_sent", b"tender_sent", "tender_undelivered", b"tender_undelivered", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan", "withdraw_tenders", b"withdraw_tenders"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "fail_stop", b"fail_stop", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "plan", b"plan", "replan", b"replan", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "unassign", b"unassign"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept_plan", b"accept_plan", "answer_tender", b"answer_tender", "apply_hold", b"apply_hold", "approach_stop", b"approach_stop", "arrive_stop", b"arrive_stop", "assign", b"assign", "award_tender", b"award_tender", "begin_service", b"begin_service", "body", b"body", "bring_back", b"bring_back", "cancel", b"cancel", "change_cargo", b"change_cargo", "check_hours", b"check_hours", "complete_stop", b"complete_stop", "confirm_cancel", b"confirm_cancel", "decide_time", b"decide_time", "depart_stop", b"depart_stop", "dispatch", b"dispatch", "drop_order", b"drop_order", "estimate_arrival", b"estimate_arrival", "expire_tenders", b"expire_tenders", "fail_reassignment", b"fail_reassignment", "fail_stop", b"fail_stop", "hand_over", b"hand_over", "interrupt", b"interrupt", "lift_hold", b"lift_hold", "load_id", b"load_id", "offer", b"offer", "override_hours", b"override_hours", "plan", b"plan", "propose_plan", b"propose_plan", "reassign", b"reassign", "replan", b"replan", "request_reassignment", b"request_reassignment", "resume", b"resume", "retract_fact", b"retract_fact", "set_appointment", b"set_appointment", "skip_stop", b"skip_stop", "tender_sent", b"tender_sent", "tender_undelivered", b"tender_undelivered", "unassign", b"unassign", "withdraw_plan", b"withdraw_plan", "withdraw_tenders", b"withdraw_tenders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment", "estimate_arrival", "retract_fact"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["plan", "assign", "unassign", "dispatch", "approach_stop", "arrive_stop", "begin_service", "complete_stop", "depart_stop", "fail_stop", "skip_stop", "drop_order", "replan", "interrupt", "resume", "cancel", "confirm_cancel", "apply_hold", "lift_hold", "bring_back", "change_cargo", "set_appointment", "offer", "tender_sent", "tender_undelivered", "answer_tender", "award_tender", "expire_tenders", "withdraw_tenders", "estimate_arrival", "request_reassignment", "reassign", "fail_reassignment", "hand_over", "check_hours", "override_hours", "propose_plan", "accept_plan", "withdraw_plan", "retract_fact"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -902,6 +999,479 @@ class EstimateArrival(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EstimateArrival: _TypeAlias = EstimateArrival  # noqa: Y015
+
+@_typing.final
+class OfferLoad(_message.Message):
+    """Offer the load to carriers, all at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.TenderOffer]:
+        """The offers with `tender_id`, `carrier_scac`, `respond_by_time` and what is offered; the rest is set by the decider."""
+
+    def __init__(
+        self,
+        *,
+        offers: _abc.Iterable[_load_pb2.TenderOffer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offers", b"offers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferLoad: _TypeAlias = OfferLoad  # noqa: Y015
+
+@_typing.final
+class RecordTenderSent(_message.Message):
+    """Record that an offer went out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REFERENCE_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    tender_reference: _builtins.str
+    """The name that the carrier's system gave to it. Unset where it gave none."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        tender_reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tender_id", b"tender_id", "tender_reference", b"tender_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordTenderSent: _TypeAlias = RecordTenderSent  # noqa: Y015
+
+@_typing.final
+class RecordTenderUndelivered(_message.Message):
+    """Record that an offer could not be brought to its carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    reason: _builtins.str
+    """What the gateway said."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordTenderUndelivered: _TypeAlias = RecordTenderUndelivered  # noqa: Y015
+
+@_typing.final
+class AnswerTender(_message.Message):
+    """Record a carrier's answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REVISION_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    tender_revision: _builtins.int
+    """The revision of the offer that is answered. Zero means whichever the id has."""
+    carrier_scac: _builtins.str
+    """Who answers; the offer must be its own. Always set."""
+    answer: _load_pb2.CarrierAnswer.ValueType
+    """The answer. Always set."""
+    conditions: _builtins.str
+    """Its conditions in words. Set with a conditional answer; else unset or a remark."""
+    reason: _builtins.str
+    """Why it says no. Unset otherwise."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it has none."""
+    vehicle_id: _builtins.str
+    """The vehicle that it will send. Unset where it is not known yet."""
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What it asks. Set with a counter-offer, and then alone."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that it will send. Empty where they are not known yet."""
+
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        tender_revision: _builtins.int = ...,
+        carrier_scac: _builtins.str = ...,
+        answer: _load_pb2.CarrierAnswer.ValueType = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        conditions: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_rate", b"counter_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "driver_ids", b"driver_ids", "reason", b"reason", "tender_id", b"tender_id", "tender_revision", b"tender_revision", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerTender: _TypeAlias = AnswerTender  # noqa: Y015
+
+@_typing.final
+class AwardTender(_message.Message):
+    """Give the load to a carrier whose answer waits for a decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer: countered, taken under conditions, or one of several bids."""
+    note: _builtins.str
+    """Why: what a person said, or the rule."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwardTender: _TypeAlias = AwardTender  # noqa: Y015
+
+@_typing.final
+class ExpireTenders(_message.Message):
+    """End every offer whose time is up by the moment of the decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpireTenders: _TypeAlias = ExpireTenders  # noqa: Y015
+
+@_typing.final
+class WithdrawTenders(_message.Message):
+    """Take offers back, or the load from the carrier that had taken it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence."""
+    own_fleet: _builtins.bool
+    """Whether the own fleet drives instead. Needs `tender_ids` empty. False means that other carriers may be asked."""
+    @_builtins.property
+    def tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The offers. Empty means all that are open, and the one that was accepted."""
+
+    def __init__(
+        self,
+        *,
+        tender_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        own_fleet: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own_fleet", b"own_fleet", "reason", b"reason", "tender_ids", b"tender_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawTenders: _TypeAlias = WithdrawTenders  # noqa: Y015
+
+@_typing.final
+class RequestReassignment(_message.Message):
+    """Let another vehicle take over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted."""
+
+    def __init__(
+        self,
+        *,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestReassignment: _TypeAlias = RequestReassignment  # noqa: Y015
+
+@_typing.final
+class ReassignLoad(_message.Message):
+    """Record the assignment of the vehicle that takes over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def assignment(self) -> _load_pb2.Assignment:
+        """The assignment as the fleet system confirmed it."""
+
+    def __init__(
+        self,
+        *,
+        assignment: _load_pb2.Assignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignment", b"assignment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoad: _TypeAlias = ReassignLoad  # noqa: Y015
+
+@_typing.final
+class FailReassignment(_message.Message):
+    """Record that the vehicle that was to take over does not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailReassignment: _TypeAlias = FailReassignment  # noqa: Y015
+
+@_typing.final
+class HandOverLoad(_message.Message):
+    """Record that custody passed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    SEAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment that takes over. Zero means the one in force."""
+    temperature_celsius: _builtins.float
+    """Temperature of the goods as they passed, in degrees Celsius. Unset means not measured."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it passed. Unset means now."""
+
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where. Unset means where the reassignment said."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What was counted, by line in `actual`. Empty means everything that is on board by the record."""
+
+    @_builtins.property
+    def seal_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seals of the new vehicle. Empty means none."""
+
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        seal_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "location", b"location", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "epoch", b"epoch", "location", b"location", "seal_numbers", b"seal_numbers", "tasks", b"tasks", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+
+Global___HandOverLoad: _TypeAlias = HandOverLoad  # noqa: Y015
+
+@_typing.final
+class CheckHours(_message.Message):
+    """Record how a driver's hours were judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    @_builtins.property
+    def check(self) -> _load_pb2.HoursCheck:
+        """The judgement."""
+
+    def __init__(
+        self,
+        *,
+        check: _load_pb2.HoursCheck | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckHours: _TypeAlias = CheckHours  # noqa: Y015
+
+@_typing.final
+class OverrideHours(_message.Message):
+    """Answer for a driver whose hours are not known to be enough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    overridden_by: _builtins.str
+    """Who. Always set."""
+    scope: _builtins.str
+    """The scope by which they may. Always set."""
+    reason: _builtins.str
+    """Why. Always set."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        overridden_by: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "overridden_by", b"overridden_by", "reason", b"reason", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideHours: _TypeAlias = OverrideHours  # noqa: Y015
+
+@_typing.final
+class ProposePlan(_message.Message):
+    """Propose a new plan to the vehicle on the road."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _load_pb2.PlanProposal:
+        """The plan."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _load_pb2.PlanProposal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposePlan: _TypeAlias = ProposePlan  # noqa: Y015
+
+@_typing.final
+class AcceptPlan(_message.Message):
+    """Record that the fleet system acknowledged a proposed plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    plan_version: _builtins.int
+    """The version of the proposal."""
+    def __init__(
+        self,
+        *,
+        plan_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_version", b"plan_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptPlan: _TypeAlias = AcceptPlan  # noqa: Y015
+
+@_typing.final
+class WithdrawPlan(_message.Message):
+    """Record that a proposed plan came to nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    plan_version: _builtins.int
+    """The version of the proposal."""
+    code: _builtins.str
+    """What became of it: REFUSED, EXPIRED or SUPERSEDED."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        plan_version: _builtins.int = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "plan_version", b"plan_version", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawPlan: _TypeAlias = WithdrawPlan  # noqa: Y015
 
 @_typing.final
 class RetractStopFact(_message.Message):

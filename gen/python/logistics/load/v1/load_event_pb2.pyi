@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from logistics.exception.v1 import hold_pb2 as _hold_pb2
 from logistics.load.v1 import load_pb2 as _load_pb2
+from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
 from logistics.type.v1 import time_pb2 as _time_pb2
@@ -82,6 +83,17 @@ class LoadEvent(_message.Message):
     ETA_CHANGED_FIELD_NUMBER: _builtins.int
     HOLD_APPLIED_FIELD_NUMBER: _builtins.int
     HOLD_LIFTED_FIELD_NUMBER: _builtins.int
+    TENDER_SENT_FIELD_NUMBER: _builtins.int
+    TENDER_UNDELIVERED_FIELD_NUMBER: _builtins.int
+    TENDER_BID_FIELD_NUMBER: _builtins.int
+    TENDER_ANSWER_REFUSED_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_REQUESTED_FIELD_NUMBER: _builtins.int
+    REDISPATCHED_FIELD_NUMBER: _builtins.int
+    LATE_FACT_RECORDED_FIELD_NUMBER: _builtins.int
+    HOURS_CHECKED_FIELD_NUMBER: _builtins.int
+    HOURS_OVERRIDDEN_FIELD_NUMBER: _builtins.int
+    PLAN_PROPOSED_FIELD_NUMBER: _builtins.int
+    PLAN_WITHDRAWN_FIELD_NUMBER: _builtins.int
     APPOINTMENT_SET_FIELD_NUMBER: _builtins.int
     STOP_FACT_NOTED_FIELD_NUMBER: _builtins.int
     STOP_FACT_RETRACTED_FIELD_NUMBER: _builtins.int
@@ -256,6 +268,50 @@ class LoadEvent(_message.Message):
         """A hold no longer blocks anything."""
 
     @_builtins.property
+    def tender_sent(self) -> Global___LoadTenderSent:
+        """An offer went out to its carrier."""
+
+    @_builtins.property
+    def tender_undelivered(self) -> Global___LoadTenderUndelivered:
+        """An offer could not be brought to its carrier."""
+
+    @_builtins.property
+    def tender_bid(self) -> Global___LoadTenderBid:
+        """A carrier would take the load, and the best of several answers is awaited."""
+
+    @_builtins.property
+    def tender_answer_refused(self) -> Global___LoadTenderAnswerRefused:
+        """A carrier's answer came too late, or to an offer that no longer stands."""
+
+    @_builtins.property
+    def reassignment_requested(self) -> Global___LoadReassignmentRequested:
+        """Another vehicle is to take over; the fleet system has not been asked yet."""
+
+    @_builtins.property
+    def redispatched(self) -> Global___LoadRedispatched:
+        """The fleet system confirmed the dispatch of the vehicle that takes over."""
+
+    @_builtins.property
+    def late_fact_recorded(self) -> Global___LoadLateFactRecorded:
+        """A vehicle that was replaced told late of a stop that it did not serve."""
+
+    @_builtins.property
+    def hours_checked(self) -> Global___LoadHoursChecked:
+        """The driver's hours were judged."""
+
+    @_builtins.property
+    def hours_overridden(self) -> Global___LoadHoursOverridden:
+        """Somebody answers for a driver whose hours are not known to be enough."""
+
+    @_builtins.property
+    def plan_proposed(self) -> Global___LoadPlanProposed:
+        """A new plan waits to be acknowledged."""
+
+    @_builtins.property
+    def plan_withdrawn(self) -> Global___LoadPlanWithdrawn:
+        """A proposed plan came to nothing; the old one stays in force."""
+
+    @_builtins.property
     def appointment_set(self) -> Global___StopAppointmentSet:
         """An appointment was asked for, agreed, changed or missed."""
 
@@ -318,15 +374,26 @@ class LoadEvent(_message.Message):
         eta_changed: Global___LoadEtaChanged | None = ...,
         hold_applied: Global___LoadHoldApplied | None = ...,
         hold_lifted: Global___LoadHoldLifted | None = ...,
+        tender_sent: Global___LoadTenderSent | None = ...,
+        tender_undelivered: Global___LoadTenderUndelivered | None = ...,
+        tender_bid: Global___LoadTenderBid | None = ...,
+        tender_answer_refused: Global___LoadTenderAnswerRefused | None = ...,
+        reassignment_requested: Global___LoadReassignmentRequested | None = ...,
+        redispatched: Global___LoadRedispatched | None = ...,
+        late_fact_recorded: Global___LoadLateFactRecorded | None = ...,
+        hours_checked: Global___LoadHoursChecked | None = ...,
+        hours_overridden: Global___LoadHoursOverridden | None = ...,
+        plan_proposed: Global___LoadPlanProposed | None = ...,
+        plan_withdrawn: Global___LoadPlanWithdrawn | None = ...,
         appointment_set: Global___StopAppointmentSet | None = ...,
         stop_fact_noted: Global___StopFactNoted | None = ...,
         stop_fact_retracted: Global___StopFactRetracted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "interrupted", b"interrupted", "occur_time", b"occur_time", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "receive_time", b"receive_time", "record_time", b"record_time", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "replanned", b"replanned", "resumed", b"resumed", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_answer_refused", b"tender_answer_refused", "tender_bid", b"tender_bid", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_sent", b"tender_sent", "tender_undelivered", b"tender_undelivered", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "interrupted", b"interrupted", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "receive_time", b"receive_time", "record_time", b"record_time", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "appointment_set", b"appointment_set", "assigned", b"assigned", "body", b"body", "cancel_requested", b"cancel_requested", "cancel_reversed", b"cancel_reversed", "cancelled", b"cancelled", "causation_id", b"causation_id", "classifier", b"classifier", "corrects_event_id", b"corrects_event_id", "correlation_id", b"correlation_id", "dispatched", b"dispatched", "drafted", b"drafted", "eta_changed", b"eta_changed", "event_id", b"event_id", "handed_over", b"handed_over", "hold_applied", b"hold_applied", "hold_lifted", b"hold_lifted", "hours_checked", b"hours_checked", "hours_overridden", b"hours_overridden", "interrupted", b"interrupted", "late_fact_recorded", b"late_fact_recorded", "load_id", b"load_id", "may_ignore", b"may_ignore", "occur_time", b"occur_time", "plan_proposed", b"plan_proposed", "plan_withdrawn", b"plan_withdrawn", "planned", b"planned", "policy_version", b"policy_version", "provenance", b"provenance", "reassigned", b"reassigned", "reassignment_failed", b"reassignment_failed", "reassignment_requested", b"reassignment_requested", "receive_time", b"receive_time", "record_time", b"record_time", "redispatched", b"redispatched", "region", b"region", "replanned", b"replanned", "request_id", b"request_id", "resumed", b"resumed", "retracts_event_id", b"retracts_event_id", "stop_approached", b"stop_approached", "stop_arrived", b"stop_arrived", "stop_cancelled", b"stop_cancelled", "stop_completed", b"stop_completed", "stop_departed", b"stop_departed", "stop_fact_noted", b"stop_fact_noted", "stop_fact_retracted", b"stop_fact_retracted", "stop_failed", b"stop_failed", "stop_service_began", b"stop_service_began", "stop_skipped", b"stop_skipped", "tender_accepted", b"tender_accepted", "tender_answer_refused", b"tender_answer_refused", "tender_bid", b"tender_bid", "tender_countered", b"tender_countered", "tender_declined", b"tender_declined", "tender_expired", b"tender_expired", "tender_sent", b"tender_sent", "tender_undelivered", b"tender_undelivered", "tender_withdrawn", b"tender_withdrawn", "tendered", b"tendered", "unassigned", b"unassigned", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "appointment_set", "stop_fact_noted", "stop_fact_retracted"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["drafted", "planned", "tendered", "tender_accepted", "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "assigned", "unassigned", "dispatched", "stop_approached", "stop_arrived", "stop_service_began", "stop_completed", "stop_departed", "stop_failed", "stop_skipped", "stop_cancelled", "replanned", "interrupted", "resumed", "reassigned", "reassignment_failed", "handed_over", "cancel_requested", "cancelled", "cancel_reversed", "eta_changed", "hold_applied", "hold_lifted", "tender_sent", "tender_undelivered", "tender_bid", "tender_answer_refused", "reassignment_requested", "redispatched", "late_fact_recorded", "hours_checked", "hours_overridden", "plan_proposed", "plan_withdrawn", "appointment_set", "stop_fact_noted", "stop_fact_retracted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -389,6 +456,7 @@ class LoadTendered(_message.Message):
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
     RESPOND_BY_TIME_FIELD_NUMBER: _builtins.int
     TENDER_REVISION_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
     carrier_scac: _builtins.str
     """The carrier."""
     tender_revision: _builtins.int
@@ -397,16 +465,21 @@ class LoadTendered(_message.Message):
     def respond_by_time(self) -> _timestamp_pb2.Timestamp:
         """When the offer ends."""
 
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.TenderOffer]:
+        """Every offer that was made at once, one for each carrier. The fields above repeat the first."""
+
     def __init__(
         self,
         *,
         carrier_scac: _builtins.str = ...,
         respond_by_time: _timestamp_pb2.Timestamp | None = ...,
         tender_revision: _builtins.int = ...,
+        offers: _abc.Iterable[_load_pb2.TenderOffer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["respond_by_time", b"respond_by_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "respond_by_time", b"respond_by_time", "tender_revision", b"tender_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "offers", b"offers", "respond_by_time", b"respond_by_time", "tender_revision", b"tender_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,16 +492,50 @@ class LoadTenderAccepted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    AGREED_RATE_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_TENDER_IDS_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     carrier_scac: _builtins.str
     """The carrier."""
+    tender_id: _builtins.str
+    """The offer. Unset in events from before offers were kept."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it gave none."""
+    vehicle_id: _builtins.str
+    """The vehicle that the carrier will send. Unset where it named none."""
+    note: _builtins.str
+    """Why this answer was taken: what a person said, or the rule. Unset where the carrier took the offer as it was."""
+    @_builtins.property
+    def agreed_rate(self) -> _money_pb2.Money:
+        """What was agreed. Unset where nobody named a rate."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that the carrier will send. Empty where it named none."""
+
+    @_builtins.property
+    def withdrawn_tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Offers to others that were open and are taken back by this."""
+
     def __init__(
         self,
         *,
         carrier_scac: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
+        agreed_rate: _money_pb2.Money | None = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+        withdrawn_tender_ids: _abc.Iterable[_builtins.str] | None = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "driver_ids", b"driver_ids", "note", b"note", "tender_id", b"tender_id", "vehicle_id", b"vehicle_id", "withdrawn_tender_ids", b"withdrawn_tender_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -442,19 +549,47 @@ class LoadTenderCountered(_message.Message):
 
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    CONDITIONAL_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
     carrier_scac: _builtins.str
     """The carrier."""
     terms: _builtins.str
     """The conditions in words."""
+    tender_id: _builtins.str
+    """The offer. Unset in events from before offers were kept."""
+    conditional: _builtins.bool
+    """Whether it takes the load under the conditions, rather than for another rate."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it gave none."""
+    vehicle_id: _builtins.str
+    """The vehicle that the carrier would send. Unset where it named none."""
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What the carrier asks. Unset where it wants other conditions at the rate that was offered."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that the carrier would send. Empty where it named none."""
+
     def __init__(
         self,
         *,
         carrier_scac: _builtins.str = ...,
         terms: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        conditional: _builtins.bool = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_rate", b"counter_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditional", b"conditional", "counter_rate", b"counter_rate", "driver_ids", b"driver_ids", "tender_id", b"tender_id", "terms", b"terms", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -468,19 +603,23 @@ class LoadTenderDeclined(_message.Message):
 
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
     carrier_scac: _builtins.str
     """The carrier."""
     reason: _builtins.str
     """Why."""
+    tender_id: _builtins.str
+    """The offer. Unset in events from before offers were kept."""
     def __init__(
         self,
         *,
         carrier_scac: _builtins.str = ...,
         reason: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "reason", b"reason", "tender_id", b"tender_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -493,16 +632,22 @@ class LoadTenderExpired(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    TENDER_IDS_FIELD_NUMBER: _builtins.int
     carrier_scac: _builtins.str
     """The carrier."""
+    @_builtins.property
+    def tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every offer whose time was up. Empty in events from before offers were kept."""
+
     def __init__(
         self,
         *,
         carrier_scac: _builtins.str = ...,
+        tender_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "tender_ids", b"tender_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -515,16 +660,26 @@ class LoadTenderWithdrawn(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    TENDER_IDS_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why."""
+    own_fleet: _builtins.bool
+    """Whether the own fleet drives instead. False means that other carriers may be asked."""
+    @_builtins.property
+    def tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The offers that were taken back. Empty in events from before offers were kept, and where none was open."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        tender_ids: _abc.Iterable[_builtins.str] | None = ...,
+        own_fleet: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["own_fleet", b"own_fleet", "reason", b"reason", "tender_ids", b"tender_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -896,6 +1051,7 @@ class LoadReplanned(_message.Message):
     STOPS_FIELD_NUMBER: _builtins.int
     FIGURES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
     plan_version: _builtins.int
     """The new version."""
     reason: _builtins.str
@@ -908,6 +1064,10 @@ class LoadReplanned(_message.Message):
     def figures(self) -> _load_pb2.PlanFigures:
         """Figures of the new plan."""
 
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.LeftOut]:
+        """What the plan leaves out, with the planner's reasons. Empty means nothing."""
+
     def __init__(
         self,
         *,
@@ -915,10 +1075,11 @@ class LoadReplanned(_message.Message):
         stops: _abc.Iterable[_load_pb2.Stop] | None = ...,
         figures: _load_pb2.PlanFigures | None = ...,
         reason: _builtins.str = ...,
+        left_out: _abc.Iterable[_load_pb2.LeftOut] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "plan_version", b"plan_version", "reason", b"reason", "stops", b"stops"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "left_out", b"left_out", "plan_version", b"plan_version", "reason", b"reason", "stops", b"stops"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1009,16 +1170,20 @@ class LoadReassignmentFailed(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why."""
+    epoch: _builtins.int
+    """The assignment that is in force and not dispatched, or the old one where the fleet system had not begun a new one."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1032,21 +1197,27 @@ class LoadHandedOver(_message.Message):
 
     TASKS_FIELD_NUMBER: _builtins.int
     LOADED_FIELD_NUMBER: _builtins.int
+    TRANSFER_FIELD_NUMBER: _builtins.int
     loaded: _builtins.bool
     """Whether anything was on board."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
         """What was handed over, by line."""
 
+    @_builtins.property
+    def transfer(self) -> _load_pb2.CustodyTransfer:
+        """What passed, where and to whom. Unset on events of before custody was recorded."""
+
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
         loaded: _builtins.bool = ...,
+        transfer: _load_pb2.CustodyTransfer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transfer", b"transfer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded", b"loaded", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded", b"loaded", "tasks", b"tasks", "transfer", b"transfer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1205,6 +1376,344 @@ class LoadHoldLifted(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadHoldLifted: _TypeAlias = LoadHoldLifted  # noqa: Y015
+
+@_typing.final
+class LoadTenderSent(_message.Message):
+    """An offer went out to its carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REFERENCE_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    tender_reference: _builtins.str
+    """The name that the carrier's system gave to it. Unset where it gave none."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        tender_reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tender_id", b"tender_id", "tender_reference", b"tender_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadTenderSent: _TypeAlias = LoadTenderSent  # noqa: Y015
+
+@_typing.final
+class LoadTenderUndelivered(_message.Message):
+    """An offer could not be brought to its carrier; it counts as unanswered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    reason: _builtins.str
+    """What the gateway said."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadTenderUndelivered: _TypeAlias = LoadTenderUndelivered  # noqa: Y015
+
+@_typing.final
+class LoadTenderBid(_message.Message):
+    """A carrier would take the load, and the best of several answers is awaited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    carrier_scac: _builtins.str
+    """The carrier."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it gave none."""
+    vehicle_id: _builtins.str
+    """The vehicle that the carrier would send. Unset where it named none."""
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that the carrier would send. Empty where it named none."""
+
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        carrier_scac: _builtins.str = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "driver_ids", b"driver_ids", "tender_id", b"tender_id", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadTenderBid: _TypeAlias = LoadTenderBid  # noqa: Y015
+
+@_typing.final
+class LoadTenderAnswerRefused(_message.Message):
+    """A carrier's answer came too late, or to an offer that no longer stands. It changes nothing, and is kept as evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    carrier_scac: _builtins.str
+    """The carrier."""
+    answer: _load_pb2.CarrierAnswer.ValueType
+    """What it answered."""
+    state: _load_pb2.TenderState.ValueType
+    """Where the offer stood."""
+    reason: _builtins.str
+    """Why the answer does not count, in a sentence."""
+    conditions: _builtins.str
+    """The conditions that it named. Unset means none."""
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What it asked. Unset unless it made a counter-offer."""
+
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        carrier_scac: _builtins.str = ...,
+        answer: _load_pb2.CarrierAnswer.ValueType = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        state: _load_pb2.TenderState.ValueType = ...,
+        reason: _builtins.str = ...,
+        conditions: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_rate", b"counter_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "reason", b"reason", "state", b"state", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadTenderAnswerRefused: _TypeAlias = LoadTenderAnswerRefused  # noqa: Y015
+
+@_typing.final
+class LoadReassignmentRequested(_message.Message):
+    """Another vehicle is to take over; the fleet system has not been asked yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted."""
+
+    def __init__(
+        self,
+        *,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadReassignmentRequested: _TypeAlias = LoadReassignmentRequested  # noqa: Y015
+
+@_typing.final
+class LoadRedispatched(_message.Message):
+    """The fleet system confirmed the dispatch of the vehicle that takes over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    dispatch_reference: _builtins.str
+    """The fleet system's name of the dispatch."""
+    epoch: _builtins.int
+    """The assignment that was dispatched."""
+    plan_version: _builtins.int
+    """The plan that was dispatched."""
+    def __init__(
+        self,
+        *,
+        dispatch_reference: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        plan_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispatch_reference", b"dispatch_reference", "epoch", b"epoch", "plan_version", b"plan_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadRedispatched: _TypeAlias = LoadRedispatched  # noqa: Y015
+
+@_typing.final
+class LoadLateFactRecorded(_message.Message):
+    """A vehicle that was replaced told late of a stop that it did not serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment in force when it happened."""
+    @_builtins.property
+    def fact(self) -> _load_pb2.EpochFact:
+        """The fact."""
+
+    def __init__(
+        self,
+        *,
+        fact: _load_pb2.EpochFact | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "fact", b"fact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadLateFactRecorded: _TypeAlias = LoadLateFactRecorded  # noqa: Y015
+
+@_typing.final
+class LoadHoursChecked(_message.Message):
+    """The driver's hours were judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECK_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    @_builtins.property
+    def check(self) -> _load_pb2.HoursCheck:
+        """The judgement."""
+
+    def __init__(
+        self,
+        *,
+        check: _load_pb2.HoursCheck | None = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["check", b"check"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check", b"check", "epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadHoursChecked: _TypeAlias = LoadHoursChecked  # noqa: Y015
+
+@_typing.final
+class LoadHoursOverridden(_message.Message):
+    """Somebody answers for a driver whose hours are not known to be enough."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    overridden_by: _builtins.str
+    """Who."""
+    scope: _builtins.str
+    """The scope by which they may."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        overridden_by: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "overridden_by", b"overridden_by", "reason", b"reason", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadHoursOverridden: _TypeAlias = LoadHoursOverridden  # noqa: Y015
+
+@_typing.final
+class LoadPlanProposed(_message.Message):
+    """A new plan waits to be acknowledged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def proposal(self) -> _load_pb2.PlanProposal:
+        """The plan."""
+
+    def __init__(
+        self,
+        *,
+        proposal: _load_pb2.PlanProposal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal", b"proposal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPlanProposed: _TypeAlias = LoadPlanProposed  # noqa: Y015
+
+@_typing.final
+class LoadPlanWithdrawn(_message.Message):
+    """A proposed plan came to nothing; the old one stays in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    plan_version: _builtins.int
+    """The version that it would have had."""
+    code: _builtins.str
+    """What became of it: REFUSED, EXPIRED or SUPERSEDED."""
+    reason: _builtins.str
+    """Why."""
+    def __init__(
+        self,
+        *,
+        plan_version: _builtins.int = ...,
+        code: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "plan_version", b"plan_version", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoadPlanWithdrawn: _TypeAlias = LoadPlanWithdrawn  # noqa: Y015
 
 @_typing.final
 class StopAppointmentSet(_message.Message):

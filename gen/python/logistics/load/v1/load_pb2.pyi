@@ -40,13 +40,13 @@ class _LoadStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadState.V
     LOAD_STATE_PLANNED: _LoadState.ValueType  # 2
     """Stops and sequence are laid; nobody drives yet."""
     LOAD_STATE_TENDERED: _LoadState.ValueType  # 3
-    """Offered to a carrier that has not answered."""
+    """Offered to at least one carrier that has not answered."""
     LOAD_STATE_TENDER_DECLINED: _LoadState.ValueType  # 4
-    """The carrier said no."""
+    """No offer is open, and the last one ended with a no."""
     LOAD_STATE_TENDER_EXPIRED: _LoadState.ValueType  # 5
-    """The carrier did not answer in time."""
+    """No offer is open, and the last one ended without an answer."""
     LOAD_STATE_COUNTERED: _LoadState.ValueType  # 6
-    """The carrier answered with conditions or another price."""
+    """Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several."""
     LOAD_STATE_ACCEPTED: _LoadState.ValueType  # 7
     """A carrier took the tender."""
     LOAD_STATE_ASSIGNED: _LoadState.ValueType  # 8
@@ -80,13 +80,13 @@ LOAD_STATE_DRAFT: LoadState.ValueType  # 1
 LOAD_STATE_PLANNED: LoadState.ValueType  # 2
 """Stops and sequence are laid; nobody drives yet."""
 LOAD_STATE_TENDERED: LoadState.ValueType  # 3
-"""Offered to a carrier that has not answered."""
+"""Offered to at least one carrier that has not answered."""
 LOAD_STATE_TENDER_DECLINED: LoadState.ValueType  # 4
-"""The carrier said no."""
+"""No offer is open, and the last one ended with a no."""
 LOAD_STATE_TENDER_EXPIRED: LoadState.ValueType  # 5
-"""The carrier did not answer in time."""
+"""No offer is open, and the last one ended without an answer."""
 LOAD_STATE_COUNTERED: LoadState.ValueType  # 6
-"""The carrier answered with conditions or another price."""
+"""Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several."""
 LOAD_STATE_ACCEPTED: LoadState.ValueType  # 7
 """A carrier took the tender."""
 LOAD_STATE_ASSIGNED: LoadState.ValueType  # 8
@@ -271,6 +271,38 @@ APPOINTMENT_STATE_CANCELLED: AppointmentState.ValueType  # 5
 """The dock has refused, or it is no longer needed."""
 Global___AppointmentState: _TypeAlias = AppointmentState  # noqa: Y015
 
+class _HoursVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HoursVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HoursVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOURS_VERDICT_UNSPECIFIED: _HoursVerdict.ValueType  # 0
+    """Never stored."""
+    HOURS_VERDICT_ENOUGH: _HoursVerdict.ValueType  # 1
+    """Fresh clocks say that the hours are enough, or no limit applies."""
+    HOURS_VERDICT_TOO_SHORT: _HoursVerdict.ValueType  # 2
+    """Fresh clocks say that the hours are not enough, or name a violation."""
+    HOURS_VERDICT_UNKNOWN: _HoursVerdict.ValueType  # 3
+    """Nobody told the hours that matter. Never taken for enough."""
+    HOURS_VERDICT_STALE: _HoursVerdict.ValueType  # 4
+    """They were told too long ago. Never taken for enough."""
+
+class HoursVerdict(_HoursVerdict, metaclass=_HoursVerdictEnumTypeWrapper):
+    """Whether a driver has hours enough for what is left of a load (domain reference 2.5)."""
+
+HOURS_VERDICT_UNSPECIFIED: HoursVerdict.ValueType  # 0
+"""Never stored."""
+HOURS_VERDICT_ENOUGH: HoursVerdict.ValueType  # 1
+"""Fresh clocks say that the hours are enough, or no limit applies."""
+HOURS_VERDICT_TOO_SHORT: HoursVerdict.ValueType  # 2
+"""Fresh clocks say that the hours are not enough, or name a violation."""
+HOURS_VERDICT_UNKNOWN: HoursVerdict.ValueType  # 3
+"""Nobody told the hours that matter. Never taken for enough."""
+HOURS_VERDICT_STALE: HoursVerdict.ValueType  # 4
+"""They were told too long ago. Never taken for enough."""
+Global___HoursVerdict: _TypeAlias = HoursVerdict  # noqa: Y015
+
 class _TenderState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -299,6 +331,8 @@ class _TenderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TenderSta
     """Taken back (X12 204 01)."""
     TENDER_STATE_SUPERSEDED: _TenderState.ValueType  # 10
     """A newer revision replaced it (X12 204 04); answers to it no longer count."""
+    TENDER_STATE_BID: _TenderState.ValueType  # 11
+    """The carrier would take it as offered; whether it gets it is decided when the other answers are there."""
 
 class TenderState(_TenderState, metaclass=_TenderStateEnumTypeWrapper):
     """Where one offer of a load to one carrier stands (domain reference 2.2)."""
@@ -325,7 +359,41 @@ TENDER_STATE_WITHDRAWN: TenderState.ValueType  # 9
 """Taken back (X12 204 01)."""
 TENDER_STATE_SUPERSEDED: TenderState.ValueType  # 10
 """A newer revision replaced it (X12 204 04); answers to it no longer count."""
+TENDER_STATE_BID: TenderState.ValueType  # 11
+"""The carrier would take it as offered; whether it gets it is decided when the other answers are there."""
 Global___TenderState: _TypeAlias = TenderState  # noqa: Y015
+
+class _CarrierAnswer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CarrierAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CarrierAnswer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CARRIER_ANSWER_UNSPECIFIED: _CarrierAnswer.ValueType  # 0
+    """Not told; refused."""
+    CARRIER_ANSWER_ACCEPTED: _CarrierAnswer.ValueType  # 1
+    """It takes the load as offered (A)."""
+    CARRIER_ANSWER_CONDITIONAL: _CarrierAnswer.ValueType  # 2
+    """It takes the load under conditions (B)."""
+    CARRIER_ANSWER_COUNTERED: _CarrierAnswer.ValueType  # 3
+    """It wants another rate (C)."""
+    CARRIER_ANSWER_DECLINED: _CarrierAnswer.ValueType  # 4
+    """It says no, or gives a load back that it had taken (D, E)."""
+
+class CarrierAnswer(_CarrierAnswer, metaclass=_CarrierAnswerEnumTypeWrapper):
+    """How a carrier answers an offer (X12 990 B1-04)."""
+
+CARRIER_ANSWER_UNSPECIFIED: CarrierAnswer.ValueType  # 0
+"""Not told; refused."""
+CARRIER_ANSWER_ACCEPTED: CarrierAnswer.ValueType  # 1
+"""It takes the load as offered (A)."""
+CARRIER_ANSWER_CONDITIONAL: CarrierAnswer.ValueType  # 2
+"""It takes the load under conditions (B)."""
+CARRIER_ANSWER_COUNTERED: CarrierAnswer.ValueType  # 3
+"""It wants another rate (C)."""
+CARRIER_ANSWER_DECLINED: CarrierAnswer.ValueType  # 4
+"""It says no, or gives a load back that it had taken (D, E)."""
+Global___CarrierAnswer: _TypeAlias = CarrierAnswer  # noqa: Y015
 
 @_typing.final
 class StopTask(_message.Message):
@@ -511,6 +579,7 @@ class Stop(_message.Message):
     RETURNS_FIELD_NUMBER: _builtins.int
     APPOINTMENT_FIELD_NUMBER: _builtins.int
     ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
+    SERVED_EPOCH_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """Our id, UUID; the same through every new plan, and what late events refer to."""
     sequence: _builtins.int
@@ -533,6 +602,8 @@ class Stop(_message.Message):
     """The decision about goods that it carries out: nothing of the order's first way happens here. Unset on all other stops."""
     returns: _builtins.bool
     """Whether goods come back by it: what is set down here is returned, not delivered, and what is loaded here is fetched from who refused it."""
+    served_epoch: _builtins.int
+    """The assignment whose vehicle did the work here. Zero until somebody did. Set by the orchestrator."""
     @_builtins.property
     def location(self) -> _place_pb2.Location:
         """Where it is. Always set."""
@@ -622,14 +693,309 @@ class Stop(_message.Message):
         returns: _builtins.bool = ...,
         appointment: Global___Appointment | None = ...,
         estimate_time: _timestamp_pb2.Timestamp | None = ...,
+        served_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "location", b"location", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "service_duration", b"service_duration", "service_start", b"service_start", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "arrival", b"arrival", "completion", b"completion", "departure", b"departure", "disposition_id", b"disposition_id", "estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "instructions", b"instructions", "kind", b"kind", "location", b"location", "outcome", b"outcome", "planned_arrival_time", b"planned_arrival_time", "planned_departure_time", b"planned_departure_time", "pod_ids", b"pod_ids", "pod_required", b"pod_required", "reason", b"reason", "references", b"references", "retry_of_stop_id", b"retry_of_stop_id", "returns", b"returns", "sequence", b"sequence", "served_epoch", b"served_epoch", "service_duration", b"service_duration", "service_start", b"service_start", "state", b"state", "stop_id", b"stop_id", "tasks", b"tasks", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Stop: _TypeAlias = Stop  # noqa: Y015
+
+@_typing.final
+class HoursCheck(_message.Message):
+    """How the hours of a driver were judged before dispatch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DRIVER_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    SHIFT_REMAINING_FIELD_NUMBER: _builtins.int
+    DRIVE_REMAINING_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    OVERRIDE_SCOPE_FIELD_NUMBER: _builtins.int
+    OVERRIDE_REASON_FIELD_NUMBER: _builtins.int
+    driver_id: _builtins.str
+    """The driver in charge."""
+    verdict: Global___HoursVerdict.ValueType
+    """The verdict."""
+    message: _builtins.str
+    """A sentence for people: what is missing, and what would help."""
+    overridden_by: _builtins.str
+    """Who answers for dispatching all the same. Unset unless somebody does."""
+    override_scope: _builtins.str
+    """The scope by which they may."""
+    override_reason: _builtins.str
+    """Why they do."""
+    @_builtins.property
+    def needed(self) -> _duration_pb2.Duration:
+        """How long what is left of the load takes, the policy's margin included. Unset where the plan does not say."""
+
+    @_builtins.property
+    def shift_remaining(self) -> _duration_pb2.Duration:
+        """What is left of the driver's shift. Unset means unknown."""
+
+    @_builtins.property
+    def drive_remaining(self) -> _duration_pb2.Duration:
+        """What is left of the driver's driving time. Unset means unknown."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When the source knew these hours. Unset means unknown."""
+
+    def __init__(
+        self,
+        *,
+        driver_id: _builtins.str = ...,
+        verdict: Global___HoursVerdict.ValueType = ...,
+        needed: _duration_pb2.Duration | None = ...,
+        shift_remaining: _duration_pb2.Duration | None = ...,
+        drive_remaining: _duration_pb2.Duration | None = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        message: _builtins.str = ...,
+        overridden_by: _builtins.str = ...,
+        override_scope: _builtins.str = ...,
+        override_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "drive_remaining", b"drive_remaining", "needed", b"needed", "shift_remaining", b"shift_remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "drive_remaining", b"drive_remaining", "driver_id", b"driver_id", "message", b"message", "needed", b"needed", "overridden_by", b"overridden_by", "override_reason", b"override_reason", "override_scope", b"override_scope", "shift_remaining", b"shift_remaining", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoursCheck: _TypeAlias = HoursCheck  # noqa: Y015
+
+@_typing.final
+class EpochFact(_message.Message):
+    """A fact that an assignment's vehicle told of a stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    stop_id: _builtins.str
+    """The stop."""
+    name: _builtins.str
+    """Which time it tells: `approach`, `arrival`, `service_start`, `departure` or `failure`."""
+    @_builtins.property
+    def time(self) -> Global___StopTime:
+        """When, and how it is known."""
+
+    def __init__(
+        self,
+        *,
+        stop_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        time: Global___StopTime | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "stop_id", b"stop_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpochFact: _TypeAlias = EpochFact  # noqa: Y015
+
+@_typing.final
+class Reassignment(_message.Message):
+    """What somebody wants done with a load whose vehicle cannot go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPECTED_EPOCH_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_ID_FIELD_NUMBER: _builtins.int
+    HAND_OVER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VEHICLE_OUT_OF_SERVICE_FIELD_NUMBER: _builtins.int
+    expected_epoch: _builtins.int
+    """The assignment that is to end."""
+    vehicle_id: _builtins.str
+    """The new vehicle. Unset means the same, with another driver."""
+    driver_id: _builtins.str
+    """The new driver. Unset means the same."""
+    reason: _builtins.str
+    """Why, for people, for example `breakdown`."""
+    vehicle_out_of_service: _builtins.bool
+    """Whether the old vehicle can no longer drive."""
+    @_builtins.property
+    def hand_over(self) -> _place_pb2.Location:
+        """Where custody passes. Unset where nothing is on board, or the place is not known yet."""
+
+    def __init__(
+        self,
+        *,
+        expected_epoch: _builtins.int = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_id: _builtins.str = ...,
+        hand_over: _place_pb2.Location | None = ...,
+        reason: _builtins.str = ...,
+        vehicle_out_of_service: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hand_over", b"hand_over"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver_id", b"driver_id", "expected_epoch", b"expected_epoch", "hand_over", b"hand_over", "reason", b"reason", "vehicle_id", b"vehicle_id", "vehicle_out_of_service", b"vehicle_out_of_service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reassignment: _TypeAlias = Reassignment  # noqa: Y015
+
+@_typing.final
+class CustodyTransfer(_message.Message):
+    """Goods that passed from one vehicle to another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_EPOCH_FIELD_NUMBER: _builtins.int
+    TO_EPOCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    SEAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    from_epoch: _builtins.int
+    """The assignment that had them."""
+    to_epoch: _builtins.int
+    """The assignment that has them now."""
+    temperature_celsius: _builtins.float
+    """Temperature of the goods as they passed, in degrees Celsius. Unset means not measured."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When they passed."""
+
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where. Unset means not told."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___StopTask]:
+        """What passed, by line: `expected` as it was on board by the record, `actual` as it was counted."""
+
+    @_builtins.property
+    def seal_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seals of the new vehicle. Empty means none."""
+
+    def __init__(
+        self,
+        *,
+        from_epoch: _builtins.int = ...,
+        to_epoch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[Global___StopTask] | None = ...,
+        seal_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "location", b"location", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "from_epoch", b"from_epoch", "location", b"location", "seal_numbers", b"seal_numbers", "tasks", b"tasks", "temperature_celsius", b"temperature_celsius", "time", b"time", "to_epoch", b"to_epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+
+Global___CustodyTransfer: _TypeAlias = CustodyTransfer  # noqa: Y015
+
+@_typing.final
+class LeftOut(_message.Message):
+    """Lines of one order that a new plan leaves out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LINE_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order."""
+    reason: _builtins.str
+    """The planner's reason, for example NO_CAPACITY_LEFT."""
+    message: _builtins.str
+    """What stood in the way and what would help, for people."""
+    @_builtins.property
+    def line_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The lines."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        line_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line_ids", b"line_ids", "message", b"message", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeftOut: _TypeAlias = LeftOut  # noqa: Y015
+
+@_typing.final
+class PlanProposal(_message.Message):
+    """A new plan that is not in force until the fleet system acknowledges it; the old one stays until then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    STOPS_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
+    LOCKED_STOP_IDS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FLEET_PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    plan_version: _builtins.int
+    """The version that it would have."""
+    reason: _builtins.str
+    """Why it was made, for people."""
+    fleet_plan_version: _builtins.int
+    """The version under which the fleet system would have it; it counts its own plans. Zero means the same."""
+    @_builtins.property
+    def stops(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stop]:
+        """Every stop of it; locked ones unchanged."""
+
+    @_builtins.property
+    def figures(self) -> Global___PlanFigures:
+        """Its figures."""
+
+    @_builtins.property
+    def locked_stop_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Stops that the plan may not move, in driving order."""
+
+    @_builtins.property
+    def left_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeftOut]:
+        """What it leaves out."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it may be acknowledged, excluded. Always set."""
+
+    def __init__(
+        self,
+        *,
+        plan_version: _builtins.int = ...,
+        stops: _abc.Iterable[Global___Stop] | None = ...,
+        figures: Global___PlanFigures | None = ...,
+        locked_stop_ids: _abc.Iterable[_builtins.str] | None = ...,
+        left_out: _abc.Iterable[Global___LeftOut] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        fleet_plan_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "figures", b"figures"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "figures", b"figures", "fleet_plan_version", b"fleet_plan_version", "left_out", b"left_out", "locked_stop_ids", b"locked_stop_ids", "plan_version", b"plan_version", "reason", b"reason", "stops", b"stops"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanProposal: _TypeAlias = PlanProposal  # noqa: Y015
 
 @_typing.final
 class Assignment(_message.Message):
@@ -644,12 +1010,17 @@ class Assignment(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """Counts up with each assignment of the load, from 1."""
     vehicle_id: _builtins.str
     """The vehicle. Always set."""
     reason: _builtins.str
     """Why it replaced the one before. Unset on the first."""
+    dispatch_reference: _builtins.str
+    """The fleet system's name of this assignment's dispatch. Unset until it is dispatched."""
     @_builtins.property
     def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The drivers, first the one in charge."""
@@ -666,6 +1037,14 @@ class Assignment(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Until when it held, excluded. Unset means it still does."""
 
+    @_builtins.property
+    def hours(self) -> Global___HoursCheck:
+        """How the driver's hours were judged last. Unset where the policy does not ask for them, or nobody looked yet."""
+
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochFact]:
+        """What its vehicle told of stops that another assignment's vehicle serves, or will: kept with it, and moving nothing."""
+
     def __init__(
         self,
         *,
@@ -676,10 +1055,13 @@ class Assignment(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        dispatch_reference: _builtins.str = ...,
+        hours: Global___HoursCheck | None = ...,
+        facts: _abc.Iterable[Global___EpochFact] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "hours", b"hours", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver_ids", b"driver_ids", "end_time", b"end_time", "epoch", b"epoch", "reason", b"reason", "start_time", b"start_time", "trailer_ids", b"trailer_ids", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispatch_reference", b"dispatch_reference", "driver_ids", b"driver_ids", "end_time", b"end_time", "epoch", b"epoch", "facts", b"facts", "hours", b"hours", "reason", b"reason", "start_time", b"start_time", "trailer_ids", b"trailer_ids", "vehicle_id", b"vehicle_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -741,6 +1123,11 @@ class TenderOffer(_message.Message):
     SEND_TIME_FIELD_NUMBER: _builtins.int
     ANSWER_TIME_FIELD_NUMBER: _builtins.int
     PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    BEST_OF_FIELD_NUMBER: _builtins.int
+    VEHICLE_NOT_USED_CHARGE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    COUNTER_TOLERANCE_PERMILLE_FIELD_NUMBER: _builtins.int
     tender_id: _builtins.str
     """Our id, UUID. Always set."""
     carrier_scac: _builtins.str
@@ -757,6 +1144,12 @@ class TenderOffer(_message.Message):
     """The carrier's own number for the load. Unset where it gave none."""
     plan_version: _builtins.int
     """The plan that was offered."""
+    best_of: _builtins.bool
+    """Whether the best of several answers is awaited. False means that the first who takes it has it."""
+    vehicle_id: _builtins.str
+    """The vehicle that the carrier will send. Unset where it named none."""
+    counter_tolerance_permille: _builtins.int
+    """How much the counter-offer may exceed the offered rate and still be taken without a person, in permille, as the policy said when the offer was made. Zero means a person decides."""
     @_builtins.property
     def respond_by_time(self) -> _timestamp_pb2.Timestamp:
         """When the offer ends. Always set."""
@@ -781,6 +1174,14 @@ class TenderOffer(_message.Message):
     def answer_time(self) -> _timestamp_pb2.Timestamp:
         """When the carrier answered. Unset before."""
 
+    @_builtins.property
+    def vehicle_not_used_charge(self) -> _money_pb2.Money:
+        """What the carrier may charge for a vehicle that was ordered and not used. Unset means nothing."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that the carrier will send, by our ids or its own. Empty where it named none."""
+
     def __init__(
         self,
         *,
@@ -798,10 +1199,15 @@ class TenderOffer(_message.Message):
         send_time: _timestamp_pb2.Timestamp | None = ...,
         answer_time: _timestamp_pb2.Timestamp | None = ...,
         plan_version: _builtins.int = ...,
+        best_of: _builtins.bool = ...,
+        vehicle_not_used_charge: _money_pb2.Money | None = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+        counter_tolerance_permille: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time", "send_time", b"send_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "vehicle_not_used_charge", b"vehicle_not_used_charge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "offered_rate", b"offered_rate", "plan_version", b"plan_version", "reason", b"reason", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "state", b"state", "tender_id", b"tender_id", "tender_revision", b"tender_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_rate", b"agreed_rate", "answer_time", b"answer_time", "best_of", b"best_of", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "counter_tolerance_permille", b"counter_tolerance_permille", "driver_ids", b"driver_ids", "offered_rate", b"offered_rate", "plan_version", b"plan_version", "reason", b"reason", "respond_by_time", b"respond_by_time", "send_time", b"send_time", "state", b"state", "tender_id", b"tender_id", "tender_revision", b"tender_revision", "vehicle_id", b"vehicle_id", "vehicle_not_used_charge", b"vehicle_not_used_charge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -831,6 +1237,10 @@ class Load(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     DISPATCH_REFERENCE_FIELD_NUMBER: _builtins.int
     TENDERS_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_CHOSEN_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    CUSTODY_FIELD_NUMBER: _builtins.int
     load_id: _builtins.str
     """Our id, UUID. Always set."""
     region: _builtins.str
@@ -849,6 +1259,8 @@ class Load(_message.Message):
     """The wave that planned it. Unset where a person did."""
     dispatch_reference: _builtins.str
     """The fleet system's name of the dispatch. Unset until dispatched."""
+    own_fleet_chosen: _builtins.bool
+    """Whether it was decided that the own fleet drives, whatever the policy says of carriers. False means as the policy says."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_reference_pb2.ExternalReference]:
         """Names that other systems gave to the load."""
@@ -885,6 +1297,18 @@ class Load(_message.Message):
     def tenders(self) -> _containers.RepeatedCompositeFieldContainer[Global___TenderOffer]:
         """Every offer to a carrier so far, oldest first; none is ever taken out. Empty means nobody was asked. Set by the orchestrator."""
 
+    @_builtins.property
+    def reassignment(self) -> Global___Reassignment:
+        """What is to be done about a vehicle that cannot go on. Unset unless somebody asked and it is not done yet."""
+
+    @_builtins.property
+    def proposal(self) -> Global___PlanProposal:
+        """A new plan that waits to be acknowledged. Unset means none does."""
+
+    @_builtins.property
+    def custody(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustodyTransfer]:
+        """Every time that goods passed from one vehicle to another, oldest first."""
+
     def __init__(
         self,
         *,
@@ -906,10 +1330,14 @@ class Load(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         dispatch_reference: _builtins.str = ...,
         tenders: _abc.Iterable[Global___TenderOffer] | None = ...,
+        own_fleet_chosen: _builtins.bool = ...,
+        reassignment: Global___Reassignment | None = ...,
+        proposal: Global___PlanProposal | None = ...,
+        custody: _abc.Iterable[Global___CustodyTransfer] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "figures", b"figures", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "figures", b"figures", "proposal", b"proposal", "reassignment", b"reassignment", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "tenders", b"tenders", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignments", b"assignments", "carrier_scac", b"carrier_scac", "create_time", b"create_time", "custody", b"custody", "dispatch_reference", b"dispatch_reference", "figures", b"figures", "hold_ids", b"hold_ids", "load_id", b"load_id", "order_ids", b"order_ids", "own_fleet_chosen", b"own_fleet_chosen", "plan_version", b"plan_version", "planned_vehicle_id", b"planned_vehicle_id", "proposal", b"proposal", "reassignment", b"reassignment", "references", b"references", "region", b"region", "state", b"state", "stops", b"stops", "tenders", b"tenders", "update_time", b"update_time", "version", b"version", "wave_id", b"wave_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

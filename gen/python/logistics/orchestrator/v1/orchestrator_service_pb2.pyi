@@ -5,6 +5,7 @@ Where orders, loads, proofs, invoices, exceptions and holds are commanded and re
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -18,6 +19,8 @@ from logistics.load.v1 import load_pb2 as _load_pb2
 from logistics.order.v1 import order_event_pb2 as _order_event_pb2
 from logistics.order.v1 import order_pb2 as _order_pb2
 from logistics.pod.v1 import pod_pb2 as _pod_pb2
+from logistics.process.v1 import policy_layer_pb2 as _policy_layer_pb2
+from logistics.process.v1 import process_pb2 as _process_pb2
 from logistics.type.v1 import money_pb2 as _money_pb2
 from logistics.type.v1 import place_pb2 as _place_pb2
 from logistics.type.v1 import provenance_pb2 as _provenance_pb2
@@ -2327,6 +2330,1028 @@ class DecideExcursionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideExcursionResponse: _TypeAlias = DecideExcursionResponse  # noqa: Y015
+
+@_typing.final
+class RespondToTenderRequest(_message.Message):
+    """What to give to `RespondToTender`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    TENDER_REVISION_FIELD_NUMBER: _builtins.int
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    COUNTER_RATE_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CARRIER_REFERENCE_FIELD_NUMBER: _builtins.int
+    VEHICLE_ID_FIELD_NUMBER: _builtins.int
+    DRIVER_IDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    tender_id: _builtins.str
+    """The offer. Unset means the carrier's newest offer of the load."""
+    tender_revision: _builtins.int
+    """The revision that is answered; another one in force refuses the answer. Zero means whichever the offer has."""
+    carrier_scac: _builtins.str
+    """The carrier. Unset means the caller's own party; a caller of the mesh must name it."""
+    answer: _load_pb2.CarrierAnswer.ValueType
+    """The answer. Always set."""
+    conditions: _builtins.str
+    """Its conditions in words. Needed with a conditional answer."""
+    reason: _builtins.str
+    """Why it says no. Unset otherwise."""
+    carrier_reference: _builtins.str
+    """The carrier's own number for the load. Unset where it has none."""
+    vehicle_id: _builtins.str
+    """The vehicle that it will send. Unset where it is not known yet."""
+    @_builtins.property
+    def counter_rate(self) -> _money_pb2.Money:
+        """What the carrier asks. Set with a counter-offer, and then alone."""
+
+    @_builtins.property
+    def driver_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The drivers that it will send. Empty where they are not known yet."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        tender_id: _builtins.str = ...,
+        tender_revision: _builtins.int = ...,
+        carrier_scac: _builtins.str = ...,
+        answer: _load_pb2.CarrierAnswer.ValueType = ...,
+        counter_rate: _money_pb2.Money | None = ...,
+        conditions: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        carrier_reference: _builtins.str = ...,
+        vehicle_id: _builtins.str = ...,
+        driver_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counter_rate", b"counter_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "carrier_reference", b"carrier_reference", "carrier_scac", b"carrier_scac", "conditions", b"conditions", "counter_rate", b"counter_rate", "driver_ids", b"driver_ids", "load_id", b"load_id", "reason", b"reason", "request_id", b"request_id", "tender_id", b"tender_id", "tender_revision", b"tender_revision", "vehicle_id", b"vehicle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RespondToTenderRequest: _TypeAlias = RespondToTenderRequest  # noqa: Y015
+
+@_typing.final
+class RespondToTenderResponse(_message.Message):
+    """What `RespondToTender` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_FIELD_NUMBER: _builtins.int
+    LOAD_STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    load_state: _load_pb2.LoadState.ValueType
+    """Where the load stands."""
+    version: _builtins.int
+    """The load's version."""
+    @_builtins.property
+    def tender(self) -> _load_pb2.TenderOffer:
+        """The offer as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        tender: _load_pb2.TenderOffer | None = ...,
+        load_state: _load_pb2.LoadState.ValueType = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tender", b"tender"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_state", b"load_state", "tender", b"tender", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RespondToTenderResponse: _TypeAlias = RespondToTenderResponse  # noqa: Y015
+
+@_typing.final
+class DecideTenderRequest(_message.Message):
+    """What to give to `DecideTender`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    TAKE_ANSWER_FIELD_NUMBER: _builtins.int
+    TAKE_BACK_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    OWN_FLEET_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    decided_by: _builtins.str
+    """Who decides, by name. Unset means the caller of a token."""
+    @_builtins.property
+    def take_answer(self) -> Global___TakeAnswer:
+        """Take an answer that waits for a decision."""
+
+    @_builtins.property
+    def take_back(self) -> Global___TakeOffersBack:
+        """Take offers back; the next carriers of the policy are asked."""
+
+    @_builtins.property
+    def offer(self) -> Global___OfferToCarrier:
+        """Offer it to a carrier that the policy does not name, or once more to one that it names."""
+
+    @_builtins.property
+    def own_fleet(self) -> Global___UseOwnFleet:
+        """Let the own fleet drive."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        decided_by: _builtins.str = ...,
+        take_answer: Global___TakeAnswer | None = ...,
+        take_back: Global___TakeOffersBack | None = ...,
+        offer: Global___OfferToCarrier | None = ...,
+        own_fleet: Global___UseOwnFleet | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "offer", b"offer", "own_fleet", b"own_fleet", "take_answer", b"take_answer", "take_back", b"take_back"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "decision", b"decision", "load_id", b"load_id", "offer", b"offer", "own_fleet", b"own_fleet", "request_id", b"request_id", "take_answer", b"take_answer", "take_back", b"take_back"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_decision: _TypeAlias = _typing.Literal["take_answer", "take_back", "offer", "own_fleet"]  # noqa: Y015
+    _WhichOneofArgType_decision: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_decision) -> _WhichOneofReturnType_decision | None: ...
+
+Global___DecideTenderRequest: _TypeAlias = DecideTenderRequest  # noqa: Y015
+
+@_typing.final
+class TakeAnswer(_message.Message):
+    """Take an answer that waits for a decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    tender_id: _builtins.str
+    """The offer."""
+    note: _builtins.str
+    """Why, in a sentence. Unset means no word is needed."""
+    def __init__(
+        self,
+        *,
+        tender_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "tender_id", b"tender_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeAnswer: _TypeAlias = TakeAnswer  # noqa: Y015
+
+@_typing.final
+class TakeOffersBack(_message.Message):
+    """Take offers back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence. Always set."""
+    @_builtins.property
+    def tender_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The offers. Empty means all that are open, and the one that was accepted."""
+
+    def __init__(
+        self,
+        *,
+        tender_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "tender_ids", b"tender_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeOffersBack: _TypeAlias = TakeOffersBack  # noqa: Y015
+
+@_typing.final
+class OfferToCarrier(_message.Message):
+    """Offer a load to a carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CARRIER_SCAC_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    RESPOND_WITHIN_FIELD_NUMBER: _builtins.int
+    carrier_scac: _builtins.str
+    """Standard Carrier Alpha Code. Always set."""
+    @_builtins.property
+    def rate(self) -> _money_pb2.Money:
+        """What is offered for the whole load. Unset means that a rate must be agreed by counter-offer."""
+
+    @_builtins.property
+    def respond_within(self) -> _duration_pb2.Duration:
+        """How long the carrier may think. Unset means as the policy says."""
+
+    def __init__(
+        self,
+        *,
+        carrier_scac: _builtins.str = ...,
+        rate: _money_pb2.Money | None = ...,
+        respond_within: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "respond_within", b"respond_within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carrier_scac", b"carrier_scac", "rate", b"rate", "respond_within", b"respond_within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferToCarrier: _TypeAlias = OfferToCarrier  # noqa: Y015
+
+@_typing.final
+class UseOwnFleet(_message.Message):
+    """Let the own fleet drive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, in a sentence. Always set."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseOwnFleet: _TypeAlias = UseOwnFleet  # noqa: Y015
+
+@_typing.final
+class DecideTenderResponse(_message.Message):
+    """What `DecideTender` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The load's version."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as it now stands."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideTenderResponse: _TypeAlias = DecideTenderResponse  # noqa: Y015
+
+@_typing.final
+class InterruptLoadRequest(_message.Message):
+    """What to give to `InterruptLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    ACCIDENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    accident: _builtins.bool
+    """Whether it was an accident; otherwise it is a breakdown."""
+    reason: _builtins.str
+    """What happened, in a sentence. Always set."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        accident: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accident", b"accident", "load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadRequest: _TypeAlias = InterruptLoadRequest  # noqa: Y015
+
+@_typing.final
+class InterruptLoadResponse(_message.Message):
+    """What `InterruptLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InterruptLoadResponse: _TypeAlias = InterruptLoadResponse  # noqa: Y015
+
+@_typing.final
+class ResumeLoadRequest(_message.Message):
+    """What to give to `ResumeLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    reason: _builtins.str
+    """Why it can go on, in a sentence. Unset means not told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadRequest: _TypeAlias = ResumeLoadRequest  # noqa: Y015
+
+@_typing.final
+class ResumeLoadResponse(_message.Message):
+    """What `ResumeLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeLoadResponse: _TypeAlias = ResumeLoadResponse  # noqa: Y015
+
+@_typing.final
+class ReassignLoadRequest(_message.Message):
+    """What to give to `ReassignLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    REASSIGNMENT_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    @_builtins.property
+    def reassignment(self) -> _load_pb2.Reassignment:
+        """What is wanted. `expected_epoch` names the assignment that the caller knows."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        reassignment: _load_pb2.Reassignment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reassignment", b"reassignment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_id", b"load_id", "reassignment", b"reassignment", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadRequest: _TypeAlias = ReassignLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReassignLoadResponse(_message.Message):
+    """What `ReassignLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReassignLoadResponse: _TypeAlias = ReassignLoadResponse  # noqa: Y015
+
+@_typing.final
+class HandOverLoadRequest(_message.Message):
+    """What to give to `HandOverLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    SEAL_NUMBERS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_CELSIUS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment that takes over, as the caller knows it. Zero means the one in force."""
+    temperature_celsius: _builtins.float
+    """Temperature of the goods as they passed, in degrees Celsius. Unset means not measured."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When goods passed. Unset means now."""
+
+    @_builtins.property
+    def location(self) -> _place_pb2.Location:
+        """Where. Unset means where the reassignment said."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[_load_pb2.StopTask]:
+        """What was counted, by line in `actual`. Empty means everything that is on board by the record."""
+
+    @_builtins.property
+    def seal_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Seals of the new vehicle. Empty means none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        location: _place_pb2.Location | None = ...,
+        tasks: _abc.Iterable[_load_pb2.StopTask] | None = ...,
+        seal_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        temperature_celsius: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "location", b"location", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius", "epoch", b"epoch", "load_id", b"load_id", "location", b"location", "request_id", b"request_id", "seal_numbers", b"seal_numbers", "tasks", b"tasks", "temperature_celsius", b"temperature_celsius", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature_celsius: _TypeAlias = _typing.Literal["temperature_celsius"]  # noqa: Y015
+    _WhichOneofArgType__temperature_celsius: _TypeAlias = _typing.Literal["_temperature_celsius", b"_temperature_celsius"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature_celsius) -> _WhichOneofReturnType__temperature_celsius | None: ...
+
+Global___HandOverLoadRequest: _TypeAlias = HandOverLoadRequest  # noqa: Y015
+
+@_typing.final
+class HandOverLoadResponse(_message.Message):
+    """What `HandOverLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverLoadResponse: _TypeAlias = HandOverLoadResponse  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursRequest(_message.Message):
+    """What to give to `OverrideDriverHours`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_BY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    epoch: _builtins.int
+    """The assignment whose driver it is."""
+    reason: _builtins.str
+    """Why it is right all the same, in a sentence. Always set."""
+    overridden_by: _builtins.str
+    """Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        overridden_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "load_id", b"load_id", "overridden_by", b"overridden_by", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursRequest: _TypeAlias = OverrideDriverHoursRequest  # noqa: Y015
+
+@_typing.final
+class OverrideDriverHoursResponse(_message.Message):
+    """What `OverrideDriverHours` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OverrideDriverHoursResponse: _TypeAlias = OverrideDriverHoursResponse  # noqa: Y015
+
+@_typing.final
+class ReplanLoadRequest(_message.Message):
+    """What to give to `ReplanLoad`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_ORDER_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    expected_plan_version: _builtins.int
+    """The plan that the caller knows."""
+    reason: _builtins.str
+    """Why, for people, for example `road closed`. Unset means not told."""
+    @_builtins.property
+    def position(self) -> _place_pb2.GeoPoint:
+        """Where the vehicle is. Unset means at its last locked stop."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it can drive on. Unset means now."""
+
+    @_builtins.property
+    def dropped_order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Orders whose goods are not on board and that are to leave the load."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        expected_plan_version: _builtins.int = ...,
+        position: _place_pb2.GeoPoint | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_order_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_order_ids", b"dropped_order_ids", "expected_plan_version", b"expected_plan_version", "load_id", b"load_id", "position", b"position", "reason", b"reason", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadRequest: _TypeAlias = ReplanLoadRequest  # noqa: Y015
+
+@_typing.final
+class ReplanLoadResponse(_message.Message):
+    """What `ReplanLoad` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplanLoadResponse: _TypeAlias = ReplanLoadResponse  # noqa: Y015
+
+@_typing.final
+class AnswerPlanRequest(_message.Message):
+    """What to give to `AnswerPlan`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    PLAN_VERSION_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    load_id: _builtins.str
+    """The load."""
+    plan_version: _builtins.int
+    """The version of the proposal."""
+    accepted: _builtins.bool
+    """Whether it is taken."""
+    reason: _builtins.str
+    """Why not. Unset where it is."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        load_id: _builtins.str = ...,
+        plan_version: _builtins.int = ...,
+        accepted: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "load_id", b"load_id", "plan_version", b"plan_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanRequest: _TypeAlias = AnswerPlanRequest  # noqa: Y015
+
+@_typing.final
+class AnswerPlanResponse(_message.Message):
+    """What `AnswerPlan` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Version of the history that the answer shows; give it as `at_least_version` to read it back."""
+    @_builtins.property
+    def load(self) -> _load_pb2.Load:
+        """The load as recorded."""
+
+    def __init__(
+        self,
+        *,
+        load: _load_pb2.Load | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["load", b"load"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["load", b"load", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerPlanResponse: _TypeAlias = AnswerPlanResponse  # noqa: Y015
+
+@_typing.final
+class ListPoliciesRequest(_message.Message):
+    """What to give to `ListPolicies`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A layer of which every version is wanted. Unset means the versions in force of all layers."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesRequest: _TypeAlias = ListPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListPoliciesResponse(_message.Message):
+    """What `ListPolicies` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyLayer]:
+        """The layers, the lowest first; of one layer the newest version first."""
+
+    def __init__(
+        self,
+        *,
+        policies: _abc.Iterable[_policy_layer_pb2.PolicyLayer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPoliciesResponse: _TypeAlias = ListPoliciesResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicyRequest(_message.Message):
+    """What to give to `GetPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the layer."""
+    version: _builtins.int
+    """The version. Zero means the one in force."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyRequest: _TypeAlias = GetPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetPolicyResponse(_message.Message):
+    """What `GetPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The layer."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicyResponse: _TypeAlias = GetPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyRequest(_message.Message):
+    """What to give to `GetEffectivePolicy`. With an order_id nothing else counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ERP_INSTANCE_FIELD_NUMBER: _builtins.int
+    CUSTOMER_CODE_FIELD_NUMBER: _builtins.int
+    COST_CENTER_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now."""
+    region: _builtins.str
+    """A region. Unset means none."""
+    erp_instance: _builtins.str
+    """An ERP instance; needed for the two below. Unset means none."""
+    customer_code: _builtins.str
+    """A customer's code in that ERP. Unset means none."""
+    cost_center: _builtins.str
+    """A cost centre in that ERP. Unset means none."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        region: _builtins.str = ...,
+        erp_instance: _builtins.str = ...,
+        customer_code: _builtins.str = ...,
+        cost_center: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_center", b"cost_center", "customer_code", b"customer_code", "erp_instance", b"erp_instance", "order_id", b"order_id", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyRequest: _TypeAlias = GetEffectivePolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetEffectivePolicyResponse(_message.Message):
+    """What `GetEffectivePolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    RECORDED_LABEL_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What events and orders call it, for example `default@1+us@3+alpine@2`."""
+    recorded_label: _builtins.str
+    """What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order."""
+    @_builtins.property
+    def policy(self) -> _process_pb2.ProcessPolicy:
+        """What all layers together demand."""
+
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedCompositeFieldContainer[_policy_layer_pb2.PolicyOrigin]:
+        """Which layer each value comes from, by path. A field that no layer sets is not here: its default holds."""
+
+    def __init__(
+        self,
+        *,
+        policy: _process_pb2.ProcessPolicy | None = ...,
+        label: _builtins.str = ...,
+        origins: _abc.Iterable[_policy_layer_pb2.PolicyOrigin] | None = ...,
+        recorded_label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "origins", b"origins", "policy", b"policy", "recorded_label", b"recorded_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEffectivePolicyResponse: _TypeAlias = GetEffectivePolicyResponse  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyRequest(_message.Message):
+    """What to give to `ApplyPolicy`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Names the request; the same id never has a second effect, and gives the first answer again. UUID."""
+    document: _builtins.str
+    """The policy file: YAML, at most 64 KiB."""
+    reason: _builtins.str
+    """Why, for whoever reads the history later."""
+    expected_version: _builtins.int
+    """The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is."""
+    check_only: _builtins.bool
+    """Whether only to check it against all that is in force, and change nothing."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        document: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_version: _builtins.int | None = ...,
+        check_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "check_only", b"check_only", "document", b"document", "expected_version", b"expected_version", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___ApplyPolicyRequest: _TypeAlias = ApplyPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ApplyPolicyResponse(_message.Message):
+    """What `ApplyPolicy` answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    EXPLORED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """Whether this call made it. False where the same content is in force already, and with `check_only`."""
+    @_builtins.property
+    def policy(self) -> _policy_layer_pb2.PolicyLayer:
+        """The version in force now; with `check_only` what it would be."""
+
+    @_builtins.property
+    def explored(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The effective policies that were explored, by their labels."""
+
+    def __init__(
+        self,
+        *,
+        policy: _policy_layer_pb2.PolicyLayer | None = ...,
+        created: _builtins.bool = ...,
+        explored: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "explored", b"explored", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyPolicyResponse: _TypeAlias = ApplyPolicyResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeExceptionRequest(_message.Message):

@@ -105,6 +105,32 @@ class OrchestratorServiceStub:
     """Lists excursions, newest first."""
     DecideExcursion: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    RespondToTender: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RespondToTenderRequest, _orchestrator_service_pb2.RespondToTenderResponse]
+    """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+    DecideTender: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]
+    """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+    InterruptLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]
+    """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+    ResumeLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]
+    """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+    ReassignLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReassignLoadRequest, _orchestrator_service_pb2.ReassignLoadResponse]
+    """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+    HandOverLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.HandOverLoadRequest, _orchestrator_service_pb2.HandOverLoadResponse]
+    """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+    OverrideDriverHours: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.OverrideDriverHoursRequest, _orchestrator_service_pb2.OverrideDriverHoursResponse]
+    """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+    ReplanLoad: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReplanLoadRequest, _orchestrator_service_pb2.ReplanLoadResponse]
+    """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+    AnswerPlan: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerPlanRequest, _orchestrator_service_pb2.AnswerPlanResponse]
+    """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
     AcknowledgeException: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]
     """Takes note of an exception; the caller, or whom it names, owns it from then on."""
     BeginExceptionWork: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]
@@ -201,6 +227,32 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Lists excursions, newest first."""
     DecideExcursion: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideExcursionRequest, _orchestrator_service_pb2.DecideExcursionResponse]  # type: ignore[assignment]
     """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+    RespondToTender: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.RespondToTenderRequest, _orchestrator_service_pb2.RespondToTenderResponse]  # type: ignore[assignment]
+    """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+    DecideTender: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.DecideTenderRequest, _orchestrator_service_pb2.DecideTenderResponse]  # type: ignore[assignment]
+    """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+    InterruptLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.InterruptLoadRequest, _orchestrator_service_pb2.InterruptLoadResponse]  # type: ignore[assignment]
+    """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+    ResumeLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ResumeLoadRequest, _orchestrator_service_pb2.ResumeLoadResponse]  # type: ignore[assignment]
+    """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+    ReassignLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReassignLoadRequest, _orchestrator_service_pb2.ReassignLoadResponse]  # type: ignore[assignment]
+    """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+    HandOverLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.HandOverLoadRequest, _orchestrator_service_pb2.HandOverLoadResponse]  # type: ignore[assignment]
+    """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+    OverrideDriverHours: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.OverrideDriverHoursRequest, _orchestrator_service_pb2.OverrideDriverHoursResponse]  # type: ignore[assignment]
+    """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+    ReplanLoad: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ReplanLoadRequest, _orchestrator_service_pb2.ReplanLoadResponse]  # type: ignore[assignment]
+    """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+    AnswerPlan: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AnswerPlanRequest, _orchestrator_service_pb2.AnswerPlanResponse]  # type: ignore[assignment]
+    """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ListPoliciesRequest, _orchestrator_service_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists the layers of policy that are in force, or every version of one."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetPolicyRequest, _orchestrator_service_pb2.GetPolicyResponse]  # type: ignore[assignment]
+    """Reads one version of a layer of policy."""
+    GetEffectivePolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.GetEffectivePolicyRequest, _orchestrator_service_pb2.GetEffectivePolicyResponse]  # type: ignore[assignment]
+    """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+    ApplyPolicy: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.ApplyPolicyRequest, _orchestrator_service_pb2.ApplyPolicyResponse]  # type: ignore[assignment]
+    """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
     AcknowledgeException: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AcknowledgeExceptionRequest, _orchestrator_service_pb2.AcknowledgeExceptionResponse]  # type: ignore[assignment]
     """Takes note of an exception; the caller, or whom it names, owns it from then on."""
     BeginExceptionWork: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.BeginExceptionWorkRequest, _orchestrator_service_pb2.BeginExceptionWorkResponse]  # type: ignore[assignment]
@@ -510,6 +562,110 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.DecideExcursionResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideExcursionResponse]]:
         """Decides a compliance review. PERMISSION_DENIED with NOT_PERMITTED for whoever dispatched the load or holds the dispatcher's scope, and for whoever lacks the scope that the order's policy wants. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where nothing is to be decided."""
+
+    @_abc_1.abstractmethod
+    def RespondToTender(
+        self,
+        request: _orchestrator_service_pb2.RespondToTenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.RespondToTenderResponse, _abc.Awaitable[_orchestrator_service_pb2.RespondToTenderResponse]]:
+        """Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's."""
+
+    @_abc_1.abstractmethod
+    def DecideTender(
+        self,
+        request: _orchestrator_service_pb2.DecideTenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.DecideTenderResponse, _abc.Awaitable[_orchestrator_service_pb2.DecideTenderResponse]]:
+        """Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet."""
+
+    @_abc_1.abstractmethod
+    def InterruptLoad(
+        self,
+        request: _orchestrator_service_pb2.InterruptLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.InterruptLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.InterruptLoadResponse]]:
+        """Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road."""
+
+    @_abc_1.abstractmethod
+    def ResumeLoad(
+        self,
+        request: _orchestrator_service_pb2.ResumeLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ResumeLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ResumeLoadResponse]]:
+        """Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched."""
+
+    @_abc_1.abstractmethod
+    def ReassignLoad(
+        self,
+        request: _orchestrator_service_pb2.ReassignLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReassignLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ReassignLoadResponse]]:
+        """Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force."""
+
+    @_abc_1.abstractmethod
+    def HandOverLoad(
+        self,
+        request: _orchestrator_service_pb2.HandOverLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.HandOverLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.HandOverLoadResponse]]:
+        """Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE."""
+
+    @_abc_1.abstractmethod
+    def OverrideDriverHours(
+        self,
+        request: _orchestrator_service_pb2.OverrideDriverHoursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.OverrideDriverHoursResponse, _abc.Awaitable[_orchestrator_service_pb2.OverrideDriverHoursResponse]]:
+        """Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment."""
+
+    @_abc_1.abstractmethod
+    def ReplanLoad(
+        self,
+        request: _orchestrator_service_pb2.ReplanLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ReplanLoadResponse, _abc.Awaitable[_orchestrator_service_pb2.ReplanLoadResponse]]:
+        """Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered."""
+
+    @_abc_1.abstractmethod
+    def AnswerPlan(
+        self,
+        request: _orchestrator_service_pb2.AnswerPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AnswerPlanResponse, _abc.Awaitable[_orchestrator_service_pb2.AnswerPlanResponse]]:
+        """Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force."""
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _orchestrator_service_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ListPoliciesResponse, _abc.Awaitable[_orchestrator_service_pb2.ListPoliciesResponse]]:
+        """Lists the layers of policy that are in force, or every version of one."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _orchestrator_service_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetPolicyResponse]]:
+        """Reads one version of a layer of policy."""
+
+    @_abc_1.abstractmethod
+    def GetEffectivePolicy(
+        self,
+        request: _orchestrator_service_pb2.GetEffectivePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.GetEffectivePolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.GetEffectivePolicyResponse]]:
+        """Reads what all layers together demand of an order, a customer or a region, and which layer says what."""
+
+    @_abc_1.abstractmethod
+    def ApplyPolicy(
+        self,
+        request: _orchestrator_service_pb2.ApplyPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.ApplyPolicyResponse, _abc.Awaitable[_orchestrator_service_pb2.ApplyPolicyResponse]]:
+        """Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm."""
 
     @_abc_1.abstractmethod
     def AcknowledgeException(

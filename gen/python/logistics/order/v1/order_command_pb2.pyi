@@ -58,6 +58,7 @@ class OrderCommand(_message.Message):
     RECORD_EXCURSION_DECISION_FIELD_NUMBER: _builtins.int
     CHARGE_FIELD_NUMBER: _builtins.int
     WAIVE_CHARGE_FIELD_NUMBER: _builtins.int
+    RECORD_ETA_FIELD_NUMBER: _builtins.int
     DISPOSE_FIELD_NUMBER: _builtins.int
     LAY_DISPOSITION_FIELD_NUMBER: _builtins.int
     UNLAY_DISPOSITION_FIELD_NUMBER: _builtins.int
@@ -171,6 +172,10 @@ class OrderCommand(_message.Message):
         """Take a charge back before it is billed."""
 
     @_builtins.property
+    def record_eta(self) -> Global___RecordOrderEta:
+        """Record when goods are expected now."""
+
+    @_builtins.property
     def dispose(self) -> Global___DisposeGoods:
         """Record what becomes of goods that nobody kept."""
 
@@ -239,6 +244,7 @@ class OrderCommand(_message.Message):
         record_excursion_decision: Global___RecordExcursionDecision | None = ...,
         charge: Global___ChargeOrder | None = ...,
         waive_charge: Global___WaiveOrderCharge | None = ...,
+        record_eta: Global___RecordOrderEta | None = ...,
         dispose: Global___DisposeGoods | None = ...,
         lay_disposition: Global___LayDisposition | None = ...,
         unlay_disposition: Global___UnlayDisposition | None = ...,
@@ -250,11 +256,11 @@ class OrderCommand(_message.Message):
         retract_pickup: Global___RetractOrderPickup | None = ...,
         retract_delivery: Global___RetractOrderDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_eta", b"record_eta", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amend", b"amend", "apply_hold", b"apply_hold", "await_validation", b"await_validation", "body", b"body", "cancel", b"cancel", "charge", b"charge", "claim", b"claim", "close", b"close", "conclude_validation", b"conclude_validation", "confirm_cancel", b"confirm_cancel", "decide_claim", b"decide_claim", "decide_time", b"decide_time", "dispose", b"dispose", "hold", b"hold", "lay_disposition", b"lay_disposition", "lift_hold", b"lift_hold", "open_review", b"open_review", "order_id", b"order_id", "plan", b"plan", "receive", b"receive", "record_cold_chain", b"record_cold_chain", "record_credit", b"record_credit", "record_delivery", b"record_delivery", "record_dispatch", b"record_dispatch", "record_eta", b"record_eta", "record_excursion_decision", b"record_excursion_decision", "record_invoice", b"record_invoice", "record_pickup", b"record_pickup", "record_return", b"record_return", "record_validation", b"record_validation", "release_billing", b"release_billing", "resume", b"resume", "retract_delivery", b"retract_delivery", "retract_pickup", b"retract_pickup", "unlay_disposition", b"unlay_disposition", "unplan", b"unplan", "waive_charge", b"waive_charge", "waive_check", b"waive_check"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge", "dispose", "lay_disposition", "unlay_disposition", "record_return", "claim", "decide_claim", "record_credit", "waive_check", "retract_pickup", "retract_delivery"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["receive", "amend", "await_validation", "record_validation", "conclude_validation", "hold", "resume", "plan", "unplan", "record_dispatch", "record_pickup", "record_delivery", "open_review", "release_billing", "record_invoice", "cancel", "confirm_cancel", "close", "apply_hold", "lift_hold", "record_cold_chain", "record_excursion_decision", "charge", "waive_charge", "record_eta", "dispose", "lay_disposition", "unlay_disposition", "record_return", "claim", "decide_claim", "record_credit", "waive_check", "retract_pickup", "retract_delivery"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -922,6 +928,44 @@ class WaiveOrderCharge(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WaiveOrderCharge: _TypeAlias = WaiveOrderCharge  # noqa: Y015
+
+@_typing.final
+class RecordOrderEta(_message.Message):
+    """Record when goods are expected now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAD_ID_FIELD_NUMBER: _builtins.int
+    STOP_ID_FIELD_NUMBER: _builtins.int
+    ESTIMATED_ARRIVAL_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
+    load_id: _builtins.str
+    """The load."""
+    stop_id: _builtins.str
+    """The stop."""
+    @_builtins.property
+    def estimated_arrival_time(self) -> _timestamp_pb2.Timestamp:
+        """The new estimate. Always set."""
+
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the estimate was made. Always set: of two estimates the one made later counts."""
+
+    def __init__(
+        self,
+        *,
+        load_id: _builtins.str = ...,
+        stop_id: _builtins.str = ...,
+        estimated_arrival_time: _timestamp_pb2.Timestamp | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "load_id", b"load_id", "stop_id", b"stop_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderEta: _TypeAlias = RecordOrderEta  # noqa: Y015
 
 @_typing.final
 class DisposeGoods(_message.Message):

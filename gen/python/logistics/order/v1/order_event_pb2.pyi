@@ -1117,21 +1117,27 @@ class OrderEtaChanged(_message.Message):
 
     STOP_ID_FIELD_NUMBER: _builtins.int
     ESTIMATED_ARRIVAL_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATE_TIME_FIELD_NUMBER: _builtins.int
     stop_id: _builtins.str
     """The stop."""
     @_builtins.property
     def estimated_arrival_time(self) -> _timestamp_pb2.Timestamp:
         """The new estimate."""
 
+    @_builtins.property
+    def estimate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the estimate was made. Unset means when the event was recorded."""
+
     def __init__(
         self,
         *,
         stop_id: _builtins.str = ...,
         estimated_arrival_time: _timestamp_pb2.Timestamp | None = ...,
+        estimate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_arrival_time", b"estimated_arrival_time", "stop_id", b"stop_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate_time", b"estimate_time", "estimated_arrival_time", b"estimated_arrival_time", "stop_id", b"stop_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

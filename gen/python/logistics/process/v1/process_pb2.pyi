@@ -113,6 +113,7 @@ class ProcessPolicy(_message.Message):
     DRIVER_HOURS_FIELD_NUMBER: _builtins.int
     REPLAN_FIELD_NUMBER: _builtins.int
     APPLIES_TO_RUNNING_FIELD_NUMBER: _builtins.int
+    LAYERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, for example `default`. Always set."""
     version: _builtins.int
@@ -199,6 +200,10 @@ class ProcessPolicy(_message.Message):
     def replan(self) -> _policy_pb2.ReplanPolicy:
         """How running loads get new plans. Unset means every default."""
 
+    @_builtins.property
+    def layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The layers that it was put together of, the lowest first, each as `<name>@<version>`; joined by `+` they are what events and orders call it. Empty means that it stands for itself."""
+
     def __init__(
         self,
         *,
@@ -227,10 +232,11 @@ class ProcessPolicy(_message.Message):
         driver_hours: _policy_pb2.DriverHoursPolicy | None = ...,
         replan: _policy_pb2.ReplanPolicy | None = ...,
         applies_to_running: _builtins.bool = ...,
+        layers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["billing", b"billing", "cancellation", b"cancellation", "cold_chain", b"cold_chain", "detention", b"detention", "driver_hours", b"driver_hours", "freight_audit", b"freight_audit", "milestones", b"milestones", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "rejection", b"rejection", "replan", b"replan", "tender", b"tender", "wave_delay", b"wave_delay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies_to_running", b"applies_to_running", "bill_accepted_after_rejection", b"bill_accepted_after_rejection", "billing", b"billing", "cancellation", b"cancellation", "cold_chain", b"cold_chain", "detention", b"detention", "driver_hours", b"driver_hours", "exceptions", b"exceptions", "freight_audit", b"freight_audit", "holds", b"holds", "milestones", b"milestones", "name", b"name", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_distance_m", b"pod_distance_m", "pod_methods", b"pod_methods", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "rejection", b"rejection", "replan", b"replan", "signer_required", b"signer_required", "tender", b"tender", "version", b"version", "wave_delay", b"wave_delay", "wave_size", b"wave_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applies_to_running", b"applies_to_running", "bill_accepted_after_rejection", b"bill_accepted_after_rejection", "billing", b"billing", "cancellation", b"cancellation", "cold_chain", b"cold_chain", "detention", b"detention", "driver_hours", b"driver_hours", "exceptions", b"exceptions", "freight_audit", b"freight_audit", "holds", b"holds", "layers", b"layers", "milestones", b"milestones", "name", b"name", "pod_after_departure", b"pod_after_departure", "pod_before_arrival", b"pod_before_arrival", "pod_distance_m", b"pod_distance_m", "pod_methods", b"pod_methods", "pod_overdue", b"pod_overdue", "quiet_period", b"quiet_period", "rejection", b"rejection", "replan", b"replan", "signer_required", b"signer_required", "tender", b"tender", "version", b"version", "wave_delay", b"wave_delay", "wave_size", b"wave_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

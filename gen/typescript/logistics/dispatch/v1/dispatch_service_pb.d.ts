@@ -10,6 +10,7 @@ import type { Order } from "../../order/v1/order_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
 import type { Assignment, Load, LoadState } from "../../load/v1/load_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Money } from "../../type/v1/money_pb.js";
 import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
 import type { TelematicsDevice, Vehicle, VehicleStatus } from "../../fleet/v1/vehicle_pb.js";
 import type { Driver } from "../../fleet/v1/driver_pb.js";
@@ -223,6 +224,27 @@ export declare type TenderLoadRequest = Message<"logistics.dispatch.v1.TenderLoa
    * @generated from field: google.protobuf.Timestamp respond_by_time = 4;
    */
   respondByTime?: Timestamp | undefined;
+
+  /**
+   * What is offered for the whole load. Unset means that a rate must be agreed by counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money offered_rate = 5;
+   */
+  offeredRate?: Money | undefined;
+
+  /**
+   * The orchestrator's name of the offer, by which the carrier answers. Unset only for the own fleet.
+   *
+   * @generated from field: string tender_id = 6;
+   */
+  tenderId: string;
+
+  /**
+   * The revision of the offer, by which the carrier answers. Zero only for the own fleet.
+   *
+   * @generated from field: int32 tender_revision = 7;
+   */
+  tenderRevision: number;
 };
 
 /**
@@ -305,6 +327,13 @@ export declare type AssignLoadRequest = Message<"logistics.dispatch.v1.AssignLoa
    * @generated from field: optional int32 expected_plan_version = 5;
    */
   expectedPlanVersion?: number | undefined;
+
+  /**
+   * The carrier that drives, by its Standard Carrier Alpha Code. It brings vehicle and driver of its own: `vehicle_id` and `driver_id` then name what it sends, and unset means that it did not say. Unset means the own fleet.
+   *
+   * @generated from field: string carrier_scac = 6;
+   */
+  carrierScac: string;
 };
 
 /**
@@ -537,6 +566,20 @@ export declare type ReplanLoadRequest = Message<"logistics.dispatch.v1.ReplanLoa
    * @generated from field: string reason = 9;
    */
   reason: string;
+
+  /**
+   * Whether the plan is only made and not put in force.
+   *
+   * @generated from field: bool proposal_only = 10;
+   */
+  proposalOnly: boolean;
+
+  /**
+   * A plan to put in force as it is, instead of making one: its stops and figures count. Unset means that one is made.
+   *
+   * @generated from field: logistics.load.v1.Load proposed_load = 11;
+   */
+  proposedLoad?: Load | undefined;
 };
 
 /**
@@ -557,6 +600,20 @@ export declare type ReplanLoadResponse = Message<"logistics.dispatch.v1.ReplanLo
    * @generated from field: logistics.load.v1.Load load = 1;
    */
   load?: Load | undefined;
+
+  /**
+   * What a proposal leaves out, with the planner's reasons. Empty unless `proposal_only` was asked for.
+   *
+   * @generated from field: repeated logistics.dispatch.v1.UnassignedOrder unassigned = 2;
+   */
+  unassigned: UnassignedOrder[];
+
+  /**
+   * Whether the plan waits for the driver's answer and is not in force yet. Never set by fleet systems that answer for their drivers.
+   *
+   * @generated from field: bool pending = 3;
+   */
+  pending: boolean;
 };
 
 /**
@@ -1320,8 +1377,10 @@ export declare const DispatchService: GenService<{
     output: typeof PlanLoadsResponseSchema;
   },
   /**
-   * Offers a load to who is to carry it. The own fleet accepts at once; carriers are refused with NOT_SUPPORTED where
-   * the fleet system behind the gateway knows none.
+   * Offers a load to who is to carry it. The own fleet accepts at once. A carrier whose system is connected may answer at
+   * once, too; PENDING means that the offer is noted and the carrier answers later, by `RespondToTender`. Carriers are
+   * refused with NOT_SUPPORTED where the fleet system behind the gateway knows none; the carrier then sees the offer in
+   * its portal alone.
    *
    * @generated from rpc logistics.dispatch.v1.DispatchService.TenderLoad
    */
@@ -1362,7 +1421,8 @@ export declare const DispatchService: GenService<{
   },
   /**
    * Lays the open stops of a load anew behind its locked ones. All or nothing: where the new plan cannot serve every
-   * stop, the old one stays in force.
+   * stop, the old one stays in force. With `proposal_only` the plan is only made, and may leave out goods that are not on
+   * board; with `proposed_load` a plan that was made that way is put in force.
    *
    * @generated from rpc logistics.dispatch.v1.DispatchService.ReplanLoad
    */

@@ -521,6 +521,38 @@ export enum ErrorReason {
   CIRCUIT_OPEN = 62,
 
   /**
+   * The policy file is not a policy: unknown keys, values that are none, or demands that contradict each other. INVALID_ARGUMENT, each fault with its field and line.
+   * Example: {"reason": "POLICY_INVALID", "metadata": {"field": "policy.quiet_period", "line": "12"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_INVALID = 63;
+   */
+  POLICY_INVALID = 63,
+
+  /**
+   * The policy would break a property that holds in every state. FAILED_PRECONDITION; the shortest way to the harm is in the message.
+   * Example: {"reason": "POLICY_UNSAFE", "metadata": {"property": "6", "policy": "default@1+us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_UNSAFE = 64;
+   */
+  POLICY_UNSAFE = 64,
+
+  /**
+   * No such policy, or no such version of it. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "POLICY_NOT_FOUND", "metadata": {"policy_id": "us@3"}}.
+   *
+   * @generated from enum value: ERROR_REASON_POLICY_NOT_FOUND = 65;
+   */
+  POLICY_NOT_FOUND = 65,
+
+  /**
+   * The driver's hours are not known to be enough for the load. FAILED_PRECONDITION.
+   * Example: {"reason": "HOURS_NOT_ENOUGH", "metadata": {"driver_id": "driver-7", "verdict": "HOURS_VERDICT_STALE"}}.
+   *
+   * @generated from enum value: ERROR_REASON_HOURS_NOT_ENOUGH = 70;
+   */
+  HOURS_NOT_ENOUGH = 70,
+
+  /**
    * Goods that must be kept cold are not cleared: samples are missing, the ride goes on, or an excursion is open. FAILED_PRECONDITION.
    * Example: {"reason": "COLD_CHAIN_OPEN", "metadata": {"gate": "billing", "evidence_ids": "…"}}.
    *
@@ -543,6 +575,22 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_CHARGE_TOO_LATE = 84;
    */
   CHARGE_TOO_LATE = 84,
+
+  /**
+   * No such offer of the load to the carrier. NOT_FOUND with ResourceInfo.
+   * Example: {"reason": "TENDER_NOT_FOUND", "metadata": {"load_id": "…", "tender_id": "…"}}.
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_NOT_FOUND = 66;
+   */
+  TENDER_NOT_FOUND = 66,
+
+  /**
+   * The offer can no longer be answered or decided about: its time is up, somebody else has the load, or it was taken back. FAILED_PRECONDITION with PreconditionFailure. The answer is on record.
+   * Example: {"reason": "TENDER_CLOSED", "metadata": {"tender_id": "…", "state": "TENDER_STATE_EXPIRED"}}.
+   *
+   * @generated from enum value: ERROR_REASON_TENDER_CLOSED = 67;
+   */
+  TENDER_CLOSED = 67,
 
   /**
    * Goods travel already, or their fate is sealed; it is too late for another decision. FAILED_PRECONDITION.

@@ -5,10 +5,11 @@
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Appointment, Assignment, Load, PlanFigures, Stop, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, CarrierAnswer, HoursCheck, Load, PlanFigures, PlanProposal, Reassignment, Stop, StopTask, StopTime, TenderOffer } from "./load_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { TimeWindow } from "../../type/v1/time_pb.js";
+import type { Money } from "../../type/v1/money_pb.js";
 
 /**
  * Describes the file logistics/load/v1/load_command.proto.
@@ -218,12 +219,140 @@ export declare type LoadCommand = Message<"logistics.load.v1.LoadCommand"> & {
     case: "setAppointment";
   } | {
     /**
+     * Offer the load to carriers.
+     *
+     * @generated from field: logistics.load.v1.OfferLoad offer = 119;
+     */
+    value: OfferLoad;
+    case: "offer";
+  } | {
+    /**
+     * Record that an offer went out.
+     *
+     * @generated from field: logistics.load.v1.RecordTenderSent tender_sent = 120;
+     */
+    value: RecordTenderSent;
+    case: "tenderSent";
+  } | {
+    /**
+     * Record that an offer could not be brought to its carrier.
+     *
+     * @generated from field: logistics.load.v1.RecordTenderUndelivered tender_undelivered = 121;
+     */
+    value: RecordTenderUndelivered;
+    case: "tenderUndelivered";
+  } | {
+    /**
+     * Record a carrier's answer.
+     *
+     * @generated from field: logistics.load.v1.AnswerTender answer_tender = 122;
+     */
+    value: AnswerTender;
+    case: "answerTender";
+  } | {
+    /**
+     * Give the load to a carrier whose answer waits for a decision.
+     *
+     * @generated from field: logistics.load.v1.AwardTender award_tender = 123;
+     */
+    value: AwardTender;
+    case: "awardTender";
+  } | {
+    /**
+     * End every offer whose time is up.
+     *
+     * @generated from field: logistics.load.v1.ExpireTenders expire_tenders = 124;
+     */
+    value: ExpireTenders;
+    case: "expireTenders";
+  } | {
+    /**
+     * Take offers back, or the load from the carrier that had taken it.
+     *
+     * @generated from field: logistics.load.v1.WithdrawTenders withdraw_tenders = 125;
+     */
+    value: WithdrawTenders;
+    case: "withdrawTenders";
+  } | {
+    /**
      * Record a new estimate of the arrival at a stop.
      *
      * @generated from field: logistics.load.v1.EstimateArrival estimate_arrival = 130;
      */
     value: EstimateArrival;
     case: "estimateArrival";
+  } | {
+    /**
+     * Let another vehicle take over.
+     *
+     * @generated from field: logistics.load.v1.RequestReassignment request_reassignment = 131;
+     */
+    value: RequestReassignment;
+    case: "requestReassignment";
+  } | {
+    /**
+     * Record the assignment of the vehicle that takes over.
+     *
+     * @generated from field: logistics.load.v1.ReassignLoad reassign = 132;
+     */
+    value: ReassignLoad;
+    case: "reassign";
+  } | {
+    /**
+     * Record that the vehicle that was to take over does not.
+     *
+     * @generated from field: logistics.load.v1.FailReassignment fail_reassignment = 133;
+     */
+    value: FailReassignment;
+    case: "failReassignment";
+  } | {
+    /**
+     * Record that custody passed.
+     *
+     * @generated from field: logistics.load.v1.HandOverLoad hand_over = 134;
+     */
+    value: HandOverLoad;
+    case: "handOver";
+  } | {
+    /**
+     * Record how a driver's hours were judged.
+     *
+     * @generated from field: logistics.load.v1.CheckHours check_hours = 135;
+     */
+    value: CheckHours;
+    case: "checkHours";
+  } | {
+    /**
+     * Answer for a driver whose hours are not known to be enough.
+     *
+     * @generated from field: logistics.load.v1.OverrideHours override_hours = 136;
+     */
+    value: OverrideHours;
+    case: "overrideHours";
+  } | {
+    /**
+     * Propose a new plan to the vehicle on the road.
+     *
+     * @generated from field: logistics.load.v1.ProposePlan propose_plan = 137;
+     */
+    value: ProposePlan;
+    case: "proposePlan";
+  } | {
+    /**
+     * Record that the fleet system acknowledged a proposed plan.
+     *
+     * @generated from field: logistics.load.v1.AcceptPlan accept_plan = 138;
+     */
+    value: AcceptPlan;
+    case: "acceptPlan";
+  } | {
+    /**
+     * Record that a proposed plan came to nothing.
+     *
+     * @generated from field: logistics.load.v1.WithdrawPlan withdraw_plan = 139;
+     */
+    value: WithdrawPlan;
+    case: "withdrawPlan";
   } | {
     /**
      * Take a fact about a stop back.
@@ -974,6 +1103,495 @@ export declare type EstimateArrival = Message<"logistics.load.v1.EstimateArrival
  * Use `create(EstimateArrivalSchema)` to create a new message.
  */
 export declare const EstimateArrivalSchema: GenMessage<EstimateArrival>;
+
+/**
+ * Offer the load to carriers, all at once.
+ *
+ * @generated from message logistics.load.v1.OfferLoad
+ */
+export declare type OfferLoad = Message<"logistics.load.v1.OfferLoad"> & {
+  /**
+   * The offers with `tender_id`, `carrier_scac`, `respond_by_time` and what is offered; the rest is set by the decider.
+   *
+   * @generated from field: repeated logistics.load.v1.TenderOffer offers = 1;
+   */
+  offers: TenderOffer[];
+};
+
+/**
+ * Describes the message logistics.load.v1.OfferLoad.
+ * Use `create(OfferLoadSchema)` to create a new message.
+ */
+export declare const OfferLoadSchema: GenMessage<OfferLoad>;
+
+/**
+ * Record that an offer went out.
+ *
+ * @generated from message logistics.load.v1.RecordTenderSent
+ */
+export declare type RecordTenderSent = Message<"logistics.load.v1.RecordTenderSent"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * The name that the carrier's system gave to it. Unset where it gave none.
+   *
+   * @generated from field: string tender_reference = 2;
+   */
+  tenderReference: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.RecordTenderSent.
+ * Use `create(RecordTenderSentSchema)` to create a new message.
+ */
+export declare const RecordTenderSentSchema: GenMessage<RecordTenderSent>;
+
+/**
+ * Record that an offer could not be brought to its carrier.
+ *
+ * @generated from message logistics.load.v1.RecordTenderUndelivered
+ */
+export declare type RecordTenderUndelivered = Message<"logistics.load.v1.RecordTenderUndelivered"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * What the gateway said.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.RecordTenderUndelivered.
+ * Use `create(RecordTenderUndeliveredSchema)` to create a new message.
+ */
+export declare const RecordTenderUndeliveredSchema: GenMessage<RecordTenderUndelivered>;
+
+/**
+ * Record a carrier's answer.
+ *
+ * @generated from message logistics.load.v1.AnswerTender
+ */
+export declare type AnswerTender = Message<"logistics.load.v1.AnswerTender"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * The revision of the offer that is answered. Zero means whichever the id has.
+   *
+   * @generated from field: int32 tender_revision = 2;
+   */
+  tenderRevision: number;
+
+  /**
+   * Who answers; the offer must be its own. Always set.
+   *
+   * @generated from field: string carrier_scac = 3;
+   */
+  carrierScac: string;
+
+  /**
+   * The answer. Always set.
+   *
+   * @generated from field: logistics.load.v1.CarrierAnswer answer = 4;
+   */
+  answer: CarrierAnswer;
+
+  /**
+   * What it asks. Set with a counter-offer, and then alone.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 5;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * Its conditions in words. Set with a conditional answer; else unset or a remark.
+   *
+   * @generated from field: string conditions = 6;
+   */
+  conditions: string;
+
+  /**
+   * Why it says no. Unset otherwise.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * The carrier's own number for the load. Unset where it has none.
+   *
+   * @generated from field: string carrier_reference = 8;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that it will send. Unset where it is not known yet.
+   *
+   * @generated from field: string vehicle_id = 9;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that it will send. Empty where they are not known yet.
+   *
+   * @generated from field: repeated string driver_ids = 10;
+   */
+  driverIds: string[];
+};
+
+/**
+ * Describes the message logistics.load.v1.AnswerTender.
+ * Use `create(AnswerTenderSchema)` to create a new message.
+ */
+export declare const AnswerTenderSchema: GenMessage<AnswerTender>;
+
+/**
+ * Give the load to a carrier whose answer waits for a decision.
+ *
+ * @generated from message logistics.load.v1.AwardTender
+ */
+export declare type AwardTender = Message<"logistics.load.v1.AwardTender"> & {
+  /**
+   * The offer: countered, taken under conditions, or one of several bids.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * Why: what a person said, or the rule.
+   *
+   * @generated from field: string note = 2;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.AwardTender.
+ * Use `create(AwardTenderSchema)` to create a new message.
+ */
+export declare const AwardTenderSchema: GenMessage<AwardTender>;
+
+/**
+ * End every offer whose time is up by the moment of the decision.
+ *
+ * @generated from message logistics.load.v1.ExpireTenders
+ */
+export declare type ExpireTenders = Message<"logistics.load.v1.ExpireTenders"> & {
+};
+
+/**
+ * Describes the message logistics.load.v1.ExpireTenders.
+ * Use `create(ExpireTendersSchema)` to create a new message.
+ */
+export declare const ExpireTendersSchema: GenMessage<ExpireTenders>;
+
+/**
+ * Take offers back, or the load from the carrier that had taken it.
+ *
+ * @generated from message logistics.load.v1.WithdrawTenders
+ */
+export declare type WithdrawTenders = Message<"logistics.load.v1.WithdrawTenders"> & {
+  /**
+   * The offers. Empty means all that are open, and the one that was accepted.
+   *
+   * @generated from field: repeated string tender_ids = 1;
+   */
+  tenderIds: string[];
+
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * Whether the own fleet drives instead. Needs `tender_ids` empty. False means that other carriers may be asked.
+   *
+   * @generated from field: bool own_fleet = 3;
+   */
+  ownFleet: boolean;
+};
+
+/**
+ * Describes the message logistics.load.v1.WithdrawTenders.
+ * Use `create(WithdrawTendersSchema)` to create a new message.
+ */
+export declare const WithdrawTendersSchema: GenMessage<WithdrawTenders>;
+
+/**
+ * Let another vehicle take over.
+ *
+ * @generated from message logistics.load.v1.RequestReassignment
+ */
+export declare type RequestReassignment = Message<"logistics.load.v1.RequestReassignment"> & {
+  /**
+   * What is wanted.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 1;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.RequestReassignment.
+ * Use `create(RequestReassignmentSchema)` to create a new message.
+ */
+export declare const RequestReassignmentSchema: GenMessage<RequestReassignment>;
+
+/**
+ * Record the assignment of the vehicle that takes over.
+ *
+ * @generated from message logistics.load.v1.ReassignLoad
+ */
+export declare type ReassignLoad = Message<"logistics.load.v1.ReassignLoad"> & {
+  /**
+   * The assignment as the fleet system confirmed it.
+   *
+   * @generated from field: logistics.load.v1.Assignment assignment = 1;
+   */
+  assignment?: Assignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.ReassignLoad.
+ * Use `create(ReassignLoadSchema)` to create a new message.
+ */
+export declare const ReassignLoadSchema: GenMessage<ReassignLoad>;
+
+/**
+ * Record that the vehicle that was to take over does not.
+ *
+ * @generated from message logistics.load.v1.FailReassignment
+ */
+export declare type FailReassignment = Message<"logistics.load.v1.FailReassignment"> & {
+  /**
+   * Why, in a sentence.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.FailReassignment.
+ * Use `create(FailReassignmentSchema)` to create a new message.
+ */
+export declare const FailReassignmentSchema: GenMessage<FailReassignment>;
+
+/**
+ * Record that custody passed.
+ *
+ * @generated from message logistics.load.v1.HandOverLoad
+ */
+export declare type HandOverLoad = Message<"logistics.load.v1.HandOverLoad"> & {
+  /**
+   * The assignment that takes over. Zero means the one in force.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * When it passed. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 2;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means where the reassignment said.
+   *
+   * @generated from field: logistics.type.v1.Location location = 3;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What was counted, by line in `actual`. Empty means everything that is on board by the record.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 4;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 5;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 6;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.HandOverLoad.
+ * Use `create(HandOverLoadSchema)` to create a new message.
+ */
+export declare const HandOverLoadSchema: GenMessage<HandOverLoad>;
+
+/**
+ * Record how a driver's hours were judged.
+ *
+ * @generated from message logistics.load.v1.CheckHours
+ */
+export declare type CheckHours = Message<"logistics.load.v1.CheckHours"> & {
+  /**
+   * The judgement.
+   *
+   * @generated from field: logistics.load.v1.HoursCheck check = 1;
+   */
+  check?: HoursCheck | undefined;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.CheckHours.
+ * Use `create(CheckHoursSchema)` to create a new message.
+ */
+export declare const CheckHoursSchema: GenMessage<CheckHours>;
+
+/**
+ * Answer for a driver whose hours are not known to be enough.
+ *
+ * @generated from message logistics.load.v1.OverrideHours
+ */
+export declare type OverrideHours = Message<"logistics.load.v1.OverrideHours"> & {
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Who. Always set.
+   *
+   * @generated from field: string overridden_by = 2;
+   */
+  overriddenBy: string;
+
+  /**
+   * The scope by which they may. Always set.
+   *
+   * @generated from field: string scope = 3;
+   */
+  scope: string;
+
+  /**
+   * Why. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.OverrideHours.
+ * Use `create(OverrideHoursSchema)` to create a new message.
+ */
+export declare const OverrideHoursSchema: GenMessage<OverrideHours>;
+
+/**
+ * Propose a new plan to the vehicle on the road.
+ *
+ * @generated from message logistics.load.v1.ProposePlan
+ */
+export declare type ProposePlan = Message<"logistics.load.v1.ProposePlan"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: logistics.load.v1.PlanProposal proposal = 1;
+   */
+  proposal?: PlanProposal | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.ProposePlan.
+ * Use `create(ProposePlanSchema)` to create a new message.
+ */
+export declare const ProposePlanSchema: GenMessage<ProposePlan>;
+
+/**
+ * Record that the fleet system acknowledged a proposed plan.
+ *
+ * @generated from message logistics.load.v1.AcceptPlan
+ */
+export declare type AcceptPlan = Message<"logistics.load.v1.AcceptPlan"> & {
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.AcceptPlan.
+ * Use `create(AcceptPlanSchema)` to create a new message.
+ */
+export declare const AcceptPlanSchema: GenMessage<AcceptPlan>;
+
+/**
+ * Record that a proposed plan came to nothing.
+ *
+ * @generated from message logistics.load.v1.WithdrawPlan
+ */
+export declare type WithdrawPlan = Message<"logistics.load.v1.WithdrawPlan"> & {
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+
+  /**
+   * What became of it: REFUSED, EXPIRED or SUPERSEDED.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.WithdrawPlan.
+ * Use `create(WithdrawPlanSchema)` to create a new message.
+ */
+export declare const WithdrawPlanSchema: GenMessage<WithdrawPlan>;
 
 /**
  * Take a fact about a stop back: it no longer counts, whether it came already or comes later, and the stop is what the

@@ -7,7 +7,8 @@ import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Classifier } from "../../type/v1/time_pb.js";
 import type { Actor, Provenance } from "../../type/v1/provenance_pb.js";
-import type { Appointment, Assignment, Load, LoadState, PlanFigures, Stop, StopOutcome, StopTask, StopTime } from "./load_pb.js";
+import type { Appointment, Assignment, CarrierAnswer, CustodyTransfer, EpochFact, HoursCheck, LeftOut, Load, LoadState, PlanFigures, PlanProposal, Reassignment, Stop, StopOutcome, StopTask, StopTime, TenderOffer, TenderState } from "./load_pb.js";
+import type { Money } from "../../type/v1/money_pb.js";
 import type { Location } from "../../type/v1/place_pb.js";
 import type { Gate } from "../../exception/v1/hold_pb.js";
 
@@ -400,6 +401,94 @@ export declare type LoadEvent = Message<"logistics.load.v1.LoadEvent"> & {
     case: "holdLifted";
   } | {
     /**
+     * An offer went out to its carrier.
+     *
+     * @generated from field: logistics.load.v1.LoadTenderSent tender_sent = 131;
+     */
+    value: LoadTenderSent;
+    case: "tenderSent";
+  } | {
+    /**
+     * An offer could not be brought to its carrier.
+     *
+     * @generated from field: logistics.load.v1.LoadTenderUndelivered tender_undelivered = 132;
+     */
+    value: LoadTenderUndelivered;
+    case: "tenderUndelivered";
+  } | {
+    /**
+     * A carrier would take the load, and the best of several answers is awaited.
+     *
+     * @generated from field: logistics.load.v1.LoadTenderBid tender_bid = 133;
+     */
+    value: LoadTenderBid;
+    case: "tenderBid";
+  } | {
+    /**
+     * A carrier's answer came too late, or to an offer that no longer stands.
+     *
+     * @generated from field: logistics.load.v1.LoadTenderAnswerRefused tender_answer_refused = 134;
+     */
+    value: LoadTenderAnswerRefused;
+    case: "tenderAnswerRefused";
+  } | {
+    /**
+     * Another vehicle is to take over; the fleet system has not been asked yet.
+     *
+     * @generated from field: logistics.load.v1.LoadReassignmentRequested reassignment_requested = 137;
+     */
+    value: LoadReassignmentRequested;
+    case: "reassignmentRequested";
+  } | {
+    /**
+     * The fleet system confirmed the dispatch of the vehicle that takes over.
+     *
+     * @generated from field: logistics.load.v1.LoadRedispatched redispatched = 138;
+     */
+    value: LoadRedispatched;
+    case: "redispatched";
+  } | {
+    /**
+     * A vehicle that was replaced told late of a stop that it did not serve.
+     *
+     * @generated from field: logistics.load.v1.LoadLateFactRecorded late_fact_recorded = 139;
+     */
+    value: LoadLateFactRecorded;
+    case: "lateFactRecorded";
+  } | {
+    /**
+     * The driver's hours were judged.
+     *
+     * @generated from field: logistics.load.v1.LoadHoursChecked hours_checked = 140;
+     */
+    value: LoadHoursChecked;
+    case: "hoursChecked";
+  } | {
+    /**
+     * Somebody answers for a driver whose hours are not known to be enough.
+     *
+     * @generated from field: logistics.load.v1.LoadHoursOverridden hours_overridden = 141;
+     */
+    value: LoadHoursOverridden;
+    case: "hoursOverridden";
+  } | {
+    /**
+     * A new plan waits to be acknowledged.
+     *
+     * @generated from field: logistics.load.v1.LoadPlanProposed plan_proposed = 142;
+     */
+    value: LoadPlanProposed;
+    case: "planProposed";
+  } | {
+    /**
+     * A proposed plan came to nothing; the old one stays in force.
+     *
+     * @generated from field: logistics.load.v1.LoadPlanWithdrawn plan_withdrawn = 143;
+     */
+    value: LoadPlanWithdrawn;
+    case: "planWithdrawn";
+  } | {
+    /**
      * An appointment was asked for, agreed, changed or missed.
      *
      * @generated from field: logistics.load.v1.StopAppointmentSet appointment_set = 147;
@@ -497,6 +586,13 @@ export declare type LoadTendered = Message<"logistics.load.v1.LoadTendered"> & {
    * @generated from field: int32 tender_revision = 3;
    */
   tenderRevision: number;
+
+  /**
+   * Every offer that was made at once, one for each carrier. The fields above repeat the first.
+   *
+   * @generated from field: repeated logistics.load.v1.TenderOffer offers = 4;
+   */
+  offers: TenderOffer[];
 };
 
 /**
@@ -517,6 +613,55 @@ export declare type LoadTenderAccepted = Message<"logistics.load.v1.LoadTenderAc
    * @generated from field: string carrier_scac = 1;
    */
   carrierScac: string;
+
+  /**
+   * The offer. Unset in events from before offers were kept.
+   *
+   * @generated from field: string tender_id = 2;
+   */
+  tenderId: string;
+
+  /**
+   * What was agreed. Unset where nobody named a rate.
+   *
+   * @generated from field: logistics.type.v1.Money agreed_rate = 3;
+   */
+  agreedRate?: Money | undefined;
+
+  /**
+   * The carrier's own number for the load. Unset where it gave none.
+   *
+   * @generated from field: string carrier_reference = 4;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that the carrier will send. Unset where it named none.
+   *
+   * @generated from field: string vehicle_id = 5;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that the carrier will send. Empty where it named none.
+   *
+   * @generated from field: repeated string driver_ids = 6;
+   */
+  driverIds: string[];
+
+  /**
+   * Offers to others that were open and are taken back by this.
+   *
+   * @generated from field: repeated string withdrawn_tender_ids = 7;
+   */
+  withdrawnTenderIds: string[];
+
+  /**
+   * Why this answer was taken: what a person said, or the rule. Unset where the carrier took the offer as it was.
+   *
+   * @generated from field: string note = 8;
+   */
+  note: string;
 };
 
 /**
@@ -544,6 +689,48 @@ export declare type LoadTenderCountered = Message<"logistics.load.v1.LoadTenderC
    * @generated from field: string terms = 2;
    */
   terms: string;
+
+  /**
+   * The offer. Unset in events from before offers were kept.
+   *
+   * @generated from field: string tender_id = 3;
+   */
+  tenderId: string;
+
+  /**
+   * What the carrier asks. Unset where it wants other conditions at the rate that was offered.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 4;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * Whether it takes the load under the conditions, rather than for another rate.
+   *
+   * @generated from field: bool conditional = 5;
+   */
+  conditional: boolean;
+
+  /**
+   * The carrier's own number for the load. Unset where it gave none.
+   *
+   * @generated from field: string carrier_reference = 6;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that the carrier would send. Unset where it named none.
+   *
+   * @generated from field: string vehicle_id = 7;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that the carrier would send. Empty where it named none.
+   *
+   * @generated from field: repeated string driver_ids = 8;
+   */
+  driverIds: string[];
 };
 
 /**
@@ -571,6 +758,13 @@ export declare type LoadTenderDeclined = Message<"logistics.load.v1.LoadTenderDe
    * @generated from field: string reason = 2;
    */
   reason: string;
+
+  /**
+   * The offer. Unset in events from before offers were kept.
+   *
+   * @generated from field: string tender_id = 3;
+   */
+  tenderId: string;
 };
 
 /**
@@ -591,6 +785,13 @@ export declare type LoadTenderExpired = Message<"logistics.load.v1.LoadTenderExp
    * @generated from field: string carrier_scac = 1;
    */
   carrierScac: string;
+
+  /**
+   * Every offer whose time was up. Empty in events from before offers were kept.
+   *
+   * @generated from field: repeated string tender_ids = 2;
+   */
+  tenderIds: string[];
 };
 
 /**
@@ -611,6 +812,20 @@ export declare type LoadTenderWithdrawn = Message<"logistics.load.v1.LoadTenderW
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * The offers that were taken back. Empty in events from before offers were kept, and where none was open.
+   *
+   * @generated from field: repeated string tender_ids = 2;
+   */
+  tenderIds: string[];
+
+  /**
+   * Whether the own fleet drives instead. False means that other carriers may be asked.
+   *
+   * @generated from field: bool own_fleet = 3;
+   */
+  ownFleet: boolean;
 };
 
 /**
@@ -1040,6 +1255,13 @@ export declare type LoadReplanned = Message<"logistics.load.v1.LoadReplanned"> &
    * @generated from field: string reason = 4;
    */
   reason: string;
+
+  /**
+   * What the plan leaves out, with the planner's reasons. Empty means nothing.
+   *
+   * @generated from field: repeated logistics.load.v1.LeftOut left_out = 5;
+   */
+  leftOut: LeftOut[];
 };
 
 /**
@@ -1134,6 +1356,13 @@ export declare type LoadReassignmentFailed = Message<"logistics.load.v1.LoadReas
    * @generated from field: string reason = 1;
    */
   reason: string;
+
+  /**
+   * The assignment that is in force and not dispatched, or the old one where the fleet system had not begun a new one.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
 };
 
 /**
@@ -1161,6 +1390,13 @@ export declare type LoadHandedOver = Message<"logistics.load.v1.LoadHandedOver">
    * @generated from field: bool loaded = 2;
    */
   loaded: boolean;
+
+  /**
+   * What passed, where and to whom. Unset on events of before custody was recorded.
+   *
+   * @generated from field: logistics.load.v1.CustodyTransfer transfer = 3;
+   */
+  transfer?: CustodyTransfer | undefined;
 };
 
 /**
@@ -1316,6 +1552,373 @@ export declare type LoadHoldLifted = Message<"logistics.load.v1.LoadHoldLifted">
  * Use `create(LoadHoldLiftedSchema)` to create a new message.
  */
 export declare const LoadHoldLiftedSchema: GenMessage<LoadHoldLifted>;
+
+/**
+ * An offer went out to its carrier.
+ *
+ * @generated from message logistics.load.v1.LoadTenderSent
+ */
+export declare type LoadTenderSent = Message<"logistics.load.v1.LoadTenderSent"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * The name that the carrier's system gave to it. Unset where it gave none.
+   *
+   * @generated from field: string tender_reference = 2;
+   */
+  tenderReference: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadTenderSent.
+ * Use `create(LoadTenderSentSchema)` to create a new message.
+ */
+export declare const LoadTenderSentSchema: GenMessage<LoadTenderSent>;
+
+/**
+ * An offer could not be brought to its carrier; it counts as unanswered.
+ *
+ * @generated from message logistics.load.v1.LoadTenderUndelivered
+ */
+export declare type LoadTenderUndelivered = Message<"logistics.load.v1.LoadTenderUndelivered"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * What the gateway said.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadTenderUndelivered.
+ * Use `create(LoadTenderUndeliveredSchema)` to create a new message.
+ */
+export declare const LoadTenderUndeliveredSchema: GenMessage<LoadTenderUndelivered>;
+
+/**
+ * A carrier would take the load, and the best of several answers is awaited.
+ *
+ * @generated from message logistics.load.v1.LoadTenderBid
+ */
+export declare type LoadTenderBid = Message<"logistics.load.v1.LoadTenderBid"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * The carrier.
+   *
+   * @generated from field: string carrier_scac = 2;
+   */
+  carrierScac: string;
+
+  /**
+   * The carrier's own number for the load. Unset where it gave none.
+   *
+   * @generated from field: string carrier_reference = 3;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that the carrier would send. Unset where it named none.
+   *
+   * @generated from field: string vehicle_id = 4;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that the carrier would send. Empty where it named none.
+   *
+   * @generated from field: repeated string driver_ids = 5;
+   */
+  driverIds: string[];
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadTenderBid.
+ * Use `create(LoadTenderBidSchema)` to create a new message.
+ */
+export declare const LoadTenderBidSchema: GenMessage<LoadTenderBid>;
+
+/**
+ * A carrier's answer came too late, or to an offer that no longer stands. It changes nothing, and is kept as evidence.
+ *
+ * @generated from message logistics.load.v1.LoadTenderAnswerRefused
+ */
+export declare type LoadTenderAnswerRefused = Message<"logistics.load.v1.LoadTenderAnswerRefused"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * The carrier.
+   *
+   * @generated from field: string carrier_scac = 2;
+   */
+  carrierScac: string;
+
+  /**
+   * What it answered.
+   *
+   * @generated from field: logistics.load.v1.CarrierAnswer answer = 3;
+   */
+  answer: CarrierAnswer;
+
+  /**
+   * What it asked. Unset unless it made a counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 4;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * Where the offer stood.
+   *
+   * @generated from field: logistics.load.v1.TenderState state = 5;
+   */
+  state: TenderState;
+
+  /**
+   * Why the answer does not count, in a sentence.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+
+  /**
+   * The conditions that it named. Unset means none.
+   *
+   * @generated from field: string conditions = 7;
+   */
+  conditions: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadTenderAnswerRefused.
+ * Use `create(LoadTenderAnswerRefusedSchema)` to create a new message.
+ */
+export declare const LoadTenderAnswerRefusedSchema: GenMessage<LoadTenderAnswerRefused>;
+
+/**
+ * Another vehicle is to take over; the fleet system has not been asked yet.
+ *
+ * @generated from message logistics.load.v1.LoadReassignmentRequested
+ */
+export declare type LoadReassignmentRequested = Message<"logistics.load.v1.LoadReassignmentRequested"> & {
+  /**
+   * What is wanted.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 1;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadReassignmentRequested.
+ * Use `create(LoadReassignmentRequestedSchema)` to create a new message.
+ */
+export declare const LoadReassignmentRequestedSchema: GenMessage<LoadReassignmentRequested>;
+
+/**
+ * The fleet system confirmed the dispatch of the vehicle that takes over.
+ *
+ * @generated from message logistics.load.v1.LoadRedispatched
+ */
+export declare type LoadRedispatched = Message<"logistics.load.v1.LoadRedispatched"> & {
+  /**
+   * The fleet system's name of the dispatch.
+   *
+   * @generated from field: string dispatch_reference = 1;
+   */
+  dispatchReference: string;
+
+  /**
+   * The assignment that was dispatched.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+
+  /**
+   * The plan that was dispatched.
+   *
+   * @generated from field: int32 plan_version = 3;
+   */
+  planVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadRedispatched.
+ * Use `create(LoadRedispatchedSchema)` to create a new message.
+ */
+export declare const LoadRedispatchedSchema: GenMessage<LoadRedispatched>;
+
+/**
+ * A vehicle that was replaced told late of a stop that it did not serve.
+ *
+ * @generated from message logistics.load.v1.LoadLateFactRecorded
+ */
+export declare type LoadLateFactRecorded = Message<"logistics.load.v1.LoadLateFactRecorded"> & {
+  /**
+   * The fact.
+   *
+   * @generated from field: logistics.load.v1.EpochFact fact = 1;
+   */
+  fact?: EpochFact | undefined;
+
+  /**
+   * The assignment in force when it happened.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadLateFactRecorded.
+ * Use `create(LoadLateFactRecordedSchema)` to create a new message.
+ */
+export declare const LoadLateFactRecordedSchema: GenMessage<LoadLateFactRecorded>;
+
+/**
+ * The driver's hours were judged.
+ *
+ * @generated from message logistics.load.v1.LoadHoursChecked
+ */
+export declare type LoadHoursChecked = Message<"logistics.load.v1.LoadHoursChecked"> & {
+  /**
+   * The judgement.
+   *
+   * @generated from field: logistics.load.v1.HoursCheck check = 1;
+   */
+  check?: HoursCheck | undefined;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 2;
+   */
+  epoch: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadHoursChecked.
+ * Use `create(LoadHoursCheckedSchema)` to create a new message.
+ */
+export declare const LoadHoursCheckedSchema: GenMessage<LoadHoursChecked>;
+
+/**
+ * Somebody answers for a driver whose hours are not known to be enough.
+ *
+ * @generated from message logistics.load.v1.LoadHoursOverridden
+ */
+export declare type LoadHoursOverridden = Message<"logistics.load.v1.LoadHoursOverridden"> & {
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 1;
+   */
+  epoch: number;
+
+  /**
+   * Who.
+   *
+   * @generated from field: string overridden_by = 2;
+   */
+  overriddenBy: string;
+
+  /**
+   * The scope by which they may.
+   *
+   * @generated from field: string scope = 3;
+   */
+  scope: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadHoursOverridden.
+ * Use `create(LoadHoursOverriddenSchema)` to create a new message.
+ */
+export declare const LoadHoursOverriddenSchema: GenMessage<LoadHoursOverridden>;
+
+/**
+ * A new plan waits to be acknowledged.
+ *
+ * @generated from message logistics.load.v1.LoadPlanProposed
+ */
+export declare type LoadPlanProposed = Message<"logistics.load.v1.LoadPlanProposed"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: logistics.load.v1.PlanProposal proposal = 1;
+   */
+  proposal?: PlanProposal | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadPlanProposed.
+ * Use `create(LoadPlanProposedSchema)` to create a new message.
+ */
+export declare const LoadPlanProposedSchema: GenMessage<LoadPlanProposed>;
+
+/**
+ * A proposed plan came to nothing; the old one stays in force.
+ *
+ * @generated from message logistics.load.v1.LoadPlanWithdrawn
+ */
+export declare type LoadPlanWithdrawn = Message<"logistics.load.v1.LoadPlanWithdrawn"> & {
+  /**
+   * The version that it would have had.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+
+  /**
+   * What became of it: REFUSED, EXPIRED or SUPERSEDED.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LoadPlanWithdrawn.
+ * Use `create(LoadPlanWithdrawnSchema)` to create a new message.
+ */
+export declare const LoadPlanWithdrawnSchema: GenMessage<LoadPlanWithdrawn>;
 
 /**
  * An appointment was asked for, agreed, changed or missed.

@@ -385,6 +385,13 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
    * @generated from field: google.protobuf.Timestamp estimate_time = 23;
    */
   estimateTime?: Timestamp | undefined;
+
+  /**
+   * The assignment whose vehicle did the work here. Zero until somebody did. Set by the orchestrator.
+   *
+   * @generated from field: int32 served_epoch = 24;
+   */
+  servedEpoch: number;
 };
 
 /**
@@ -392,6 +399,350 @@ export declare type Stop = Message<"logistics.load.v1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export declare const StopSchema: GenMessage<Stop>;
+
+/**
+ * How the hours of a driver were judged before dispatch.
+ *
+ * @generated from message logistics.load.v1.HoursCheck
+ */
+export declare type HoursCheck = Message<"logistics.load.v1.HoursCheck"> & {
+  /**
+   * The driver in charge.
+   *
+   * @generated from field: string driver_id = 1;
+   */
+  driverId: string;
+
+  /**
+   * The verdict.
+   *
+   * @generated from field: logistics.load.v1.HoursVerdict verdict = 2;
+   */
+  verdict: HoursVerdict;
+
+  /**
+   * How long what is left of the load takes, the policy's margin included. Unset where the plan does not say.
+   *
+   * @generated from field: google.protobuf.Duration needed = 3;
+   */
+  needed?: Duration | undefined;
+
+  /**
+   * What is left of the driver's shift. Unset means unknown.
+   *
+   * @generated from field: google.protobuf.Duration shift_remaining = 4;
+   */
+  shiftRemaining?: Duration | undefined;
+
+  /**
+   * What is left of the driver's driving time. Unset means unknown.
+   *
+   * @generated from field: google.protobuf.Duration drive_remaining = 5;
+   */
+  driveRemaining?: Duration | undefined;
+
+  /**
+   * When the source knew these hours. Unset means unknown.
+   *
+   * @generated from field: google.protobuf.Timestamp as_of_time = 6;
+   */
+  asOfTime?: Timestamp | undefined;
+
+  /**
+   * A sentence for people: what is missing, and what would help.
+   *
+   * @generated from field: string message = 7;
+   */
+  message: string;
+
+  /**
+   * Who answers for dispatching all the same. Unset unless somebody does.
+   *
+   * @generated from field: string overridden_by = 8;
+   */
+  overriddenBy: string;
+
+  /**
+   * The scope by which they may.
+   *
+   * @generated from field: string override_scope = 9;
+   */
+  overrideScope: string;
+
+  /**
+   * Why they do.
+   *
+   * @generated from field: string override_reason = 10;
+   */
+  overrideReason: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.HoursCheck.
+ * Use `create(HoursCheckSchema)` to create a new message.
+ */
+export declare const HoursCheckSchema: GenMessage<HoursCheck>;
+
+/**
+ * A fact that an assignment's vehicle told of a stop.
+ *
+ * @generated from message logistics.load.v1.EpochFact
+ */
+export declare type EpochFact = Message<"logistics.load.v1.EpochFact"> & {
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 1;
+   */
+  stopId: string;
+
+  /**
+   * Which time it tells: `approach`, `arrival`, `service_start`, `departure` or `failure`.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * When, and how it is known.
+   *
+   * @generated from field: logistics.load.v1.StopTime time = 3;
+   */
+  time?: StopTime | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.EpochFact.
+ * Use `create(EpochFactSchema)` to create a new message.
+ */
+export declare const EpochFactSchema: GenMessage<EpochFact>;
+
+/**
+ * What somebody wants done with a load whose vehicle cannot go on.
+ *
+ * @generated from message logistics.load.v1.Reassignment
+ */
+export declare type Reassignment = Message<"logistics.load.v1.Reassignment"> & {
+  /**
+   * The assignment that is to end.
+   *
+   * @generated from field: int32 expected_epoch = 1;
+   */
+  expectedEpoch: number;
+
+  /**
+   * The new vehicle. Unset means the same, with another driver.
+   *
+   * @generated from field: string vehicle_id = 2;
+   */
+  vehicleId: string;
+
+  /**
+   * The new driver. Unset means the same.
+   *
+   * @generated from field: string driver_id = 3;
+   */
+  driverId: string;
+
+  /**
+   * Where custody passes. Unset where nothing is on board, or the place is not known yet.
+   *
+   * @generated from field: logistics.type.v1.Location hand_over = 4;
+   */
+  handOver?: Location | undefined;
+
+  /**
+   * Why, for people, for example `breakdown`.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Whether the old vehicle can no longer drive.
+   *
+   * @generated from field: bool vehicle_out_of_service = 6;
+   */
+  vehicleOutOfService: boolean;
+};
+
+/**
+ * Describes the message logistics.load.v1.Reassignment.
+ * Use `create(ReassignmentSchema)` to create a new message.
+ */
+export declare const ReassignmentSchema: GenMessage<Reassignment>;
+
+/**
+ * Goods that passed from one vehicle to another.
+ *
+ * @generated from message logistics.load.v1.CustodyTransfer
+ */
+export declare type CustodyTransfer = Message<"logistics.load.v1.CustodyTransfer"> & {
+  /**
+   * The assignment that had them.
+   *
+   * @generated from field: int32 from_epoch = 1;
+   */
+  fromEpoch: number;
+
+  /**
+   * The assignment that has them now.
+   *
+   * @generated from field: int32 to_epoch = 2;
+   */
+  toEpoch: number;
+
+  /**
+   * When they passed.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 3;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means not told.
+   *
+   * @generated from field: logistics.type.v1.Location location = 4;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What passed, by line: `expected` as it was on board by the record, `actual` as it was counted.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 5;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 6;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 7;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.load.v1.CustodyTransfer.
+ * Use `create(CustodyTransferSchema)` to create a new message.
+ */
+export declare const CustodyTransferSchema: GenMessage<CustodyTransfer>;
+
+/**
+ * Lines of one order that a new plan leaves out.
+ *
+ * @generated from message logistics.load.v1.LeftOut
+ */
+export declare type LeftOut = Message<"logistics.load.v1.LeftOut"> & {
+  /**
+   * The order.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * The lines.
+   *
+   * @generated from field: repeated string line_ids = 2;
+   */
+  lineIds: string[];
+
+  /**
+   * The planner's reason, for example NO_CAPACITY_LEFT.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What stood in the way and what would help, for people.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message logistics.load.v1.LeftOut.
+ * Use `create(LeftOutSchema)` to create a new message.
+ */
+export declare const LeftOutSchema: GenMessage<LeftOut>;
+
+/**
+ * A new plan that is not in force until the fleet system acknowledges it; the old one stays until then.
+ *
+ * @generated from message logistics.load.v1.PlanProposal
+ */
+export declare type PlanProposal = Message<"logistics.load.v1.PlanProposal"> & {
+  /**
+   * The version that it would have.
+   *
+   * @generated from field: int32 plan_version = 1;
+   */
+  planVersion: number;
+
+  /**
+   * Every stop of it; locked ones unchanged.
+   *
+   * @generated from field: repeated logistics.load.v1.Stop stops = 2;
+   */
+  stops: Stop[];
+
+  /**
+   * Its figures.
+   *
+   * @generated from field: logistics.load.v1.PlanFigures figures = 3;
+   */
+  figures?: PlanFigures | undefined;
+
+  /**
+   * Stops that the plan may not move, in driving order.
+   *
+   * @generated from field: repeated string locked_stop_ids = 4;
+   */
+  lockedStopIds: string[];
+
+  /**
+   * What it leaves out.
+   *
+   * @generated from field: repeated logistics.load.v1.LeftOut left_out = 5;
+   */
+  leftOut: LeftOut[];
+
+  /**
+   * Until when it may be acknowledged, excluded. Always set.
+   *
+   * @generated from field: google.protobuf.Timestamp expire_time = 6;
+   */
+  expireTime?: Timestamp | undefined;
+
+  /**
+   * Why it was made, for people.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+
+  /**
+   * The version under which the fleet system would have it; it counts its own plans. Zero means the same.
+   *
+   * @generated from field: int32 fleet_plan_version = 8;
+   */
+  fleetPlanVersion: number;
+};
+
+/**
+ * Describes the message logistics.load.v1.PlanProposal.
+ * Use `create(PlanProposalSchema)` to create a new message.
+ */
+export declare const PlanProposalSchema: GenMessage<PlanProposal>;
 
 /**
  * Who drives what, from when on. A new one for each epoch; an event counts for the epoch valid when it happened.
@@ -447,6 +798,27 @@ export declare type Assignment = Message<"logistics.load.v1.Assignment"> & {
    * @generated from field: string reason = 7;
    */
   reason: string;
+
+  /**
+   * The fleet system's name of this assignment's dispatch. Unset until it is dispatched.
+   *
+   * @generated from field: string dispatch_reference = 8;
+   */
+  dispatchReference: string;
+
+  /**
+   * How the driver's hours were judged last. Unset where the policy does not ask for them, or nobody looked yet.
+   *
+   * @generated from field: logistics.load.v1.HoursCheck hours = 9;
+   */
+  hours?: HoursCheck | undefined;
+
+  /**
+   * What its vehicle told of stops that another assignment's vehicle serves, or will: kept with it, and moving nothing.
+   *
+   * @generated from field: repeated logistics.load.v1.EpochFact facts = 10;
+   */
+  facts: EpochFact[];
 };
 
 /**
@@ -599,6 +971,41 @@ export declare type TenderOffer = Message<"logistics.load.v1.TenderOffer"> & {
    * @generated from field: int32 plan_version = 14;
    */
   planVersion: number;
+
+  /**
+   * Whether the best of several answers is awaited. False means that the first who takes it has it.
+   *
+   * @generated from field: bool best_of = 15;
+   */
+  bestOf: boolean;
+
+  /**
+   * What the carrier may charge for a vehicle that was ordered and not used. Unset means nothing.
+   *
+   * @generated from field: logistics.type.v1.Money vehicle_not_used_charge = 16;
+   */
+  vehicleNotUsedCharge?: Money | undefined;
+
+  /**
+   * The vehicle that the carrier will send. Unset where it named none.
+   *
+   * @generated from field: string vehicle_id = 17;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that the carrier will send, by our ids or its own. Empty where it named none.
+   *
+   * @generated from field: repeated string driver_ids = 18;
+   */
+  driverIds: string[];
+
+  /**
+   * How much the counter-offer may exceed the offered rate and still be taken without a person, in permille, as the policy said when the offer was made. Zero means a person decides.
+   *
+   * @generated from field: int32 counter_tolerance_permille = 19;
+   */
+  counterTolerancePermille: number;
 };
 
 /**
@@ -738,6 +1145,34 @@ export declare type Load = Message<"logistics.load.v1.Load"> & {
    * @generated from field: repeated logistics.load.v1.TenderOffer tenders = 18;
    */
   tenders: TenderOffer[];
+
+  /**
+   * Whether it was decided that the own fleet drives, whatever the policy says of carriers. False means as the policy says.
+   *
+   * @generated from field: bool own_fleet_chosen = 19;
+   */
+  ownFleetChosen: boolean;
+
+  /**
+   * What is to be done about a vehicle that cannot go on. Unset unless somebody asked and it is not done yet.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 23;
+   */
+  reassignment?: Reassignment | undefined;
+
+  /**
+   * A new plan that waits to be acknowledged. Unset means none does.
+   *
+   * @generated from field: logistics.load.v1.PlanProposal proposal = 24;
+   */
+  proposal?: PlanProposal | undefined;
+
+  /**
+   * Every time that goods passed from one vehicle to another, oldest first.
+   *
+   * @generated from field: repeated logistics.load.v1.CustodyTransfer custody = 25;
+   */
+  custody: CustodyTransfer[];
 };
 
 /**
@@ -774,28 +1209,28 @@ export enum LoadState {
   PLANNED = 2,
 
   /**
-   * Offered to a carrier that has not answered.
+   * Offered to at least one carrier that has not answered.
    *
    * @generated from enum value: LOAD_STATE_TENDERED = 3;
    */
   TENDERED = 3,
 
   /**
-   * The carrier said no.
+   * No offer is open, and the last one ended with a no.
    *
    * @generated from enum value: LOAD_STATE_TENDER_DECLINED = 4;
    */
   TENDER_DECLINED = 4,
 
   /**
-   * The carrier did not answer in time.
+   * No offer is open, and the last one ended without an answer.
    *
    * @generated from enum value: LOAD_STATE_TENDER_EXPIRED = 5;
    */
   TENDER_EXPIRED = 5,
 
   /**
-   * The carrier answered with conditions or another price.
+   * Every carrier that was asked has answered, and somebody must decide about conditions, a price, or the best of several.
    *
    * @generated from enum value: LOAD_STATE_COUNTERED = 6;
    */
@@ -1129,6 +1564,53 @@ export enum AppointmentState {
 export declare const AppointmentStateSchema: GenEnum<AppointmentState>;
 
 /**
+ * Whether a driver has hours enough for what is left of a load (domain reference 2.5).
+ *
+ * @generated from enum logistics.load.v1.HoursVerdict
+ */
+export enum HoursVerdict {
+  /**
+   * Never stored.
+   *
+   * @generated from enum value: HOURS_VERDICT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Fresh clocks say that the hours are enough, or no limit applies.
+   *
+   * @generated from enum value: HOURS_VERDICT_ENOUGH = 1;
+   */
+  ENOUGH = 1,
+
+  /**
+   * Fresh clocks say that the hours are not enough, or name a violation.
+   *
+   * @generated from enum value: HOURS_VERDICT_TOO_SHORT = 2;
+   */
+  TOO_SHORT = 2,
+
+  /**
+   * Nobody told the hours that matter. Never taken for enough.
+   *
+   * @generated from enum value: HOURS_VERDICT_UNKNOWN = 3;
+   */
+  UNKNOWN = 3,
+
+  /**
+   * They were told too long ago. Never taken for enough.
+   *
+   * @generated from enum value: HOURS_VERDICT_STALE = 4;
+   */
+  STALE = 4,
+}
+
+/**
+ * Describes the enum logistics.load.v1.HoursVerdict.
+ */
+export declare const HoursVerdictSchema: GenEnum<HoursVerdict>;
+
+/**
  * Where one offer of a load to one carrier stands (domain reference 2.2).
  *
  * @generated from enum logistics.load.v1.TenderState
@@ -1210,10 +1692,64 @@ export enum TenderState {
    * @generated from enum value: TENDER_STATE_SUPERSEDED = 10;
    */
   SUPERSEDED = 10,
+
+  /**
+   * The carrier would take it as offered; whether it gets it is decided when the other answers are there.
+   *
+   * @generated from enum value: TENDER_STATE_BID = 11;
+   */
+  BID = 11,
 }
 
 /**
  * Describes the enum logistics.load.v1.TenderState.
  */
 export declare const TenderStateSchema: GenEnum<TenderState>;
+
+/**
+ * How a carrier answers an offer (X12 990 B1-04).
+ *
+ * @generated from enum logistics.load.v1.CarrierAnswer
+ */
+export enum CarrierAnswer {
+  /**
+   * Not told; refused.
+   *
+   * @generated from enum value: CARRIER_ANSWER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It takes the load as offered (A).
+   *
+   * @generated from enum value: CARRIER_ANSWER_ACCEPTED = 1;
+   */
+  ACCEPTED = 1,
+
+  /**
+   * It takes the load under conditions (B).
+   *
+   * @generated from enum value: CARRIER_ANSWER_CONDITIONAL = 2;
+   */
+  CONDITIONAL = 2,
+
+  /**
+   * It wants another rate (C).
+   *
+   * @generated from enum value: CARRIER_ANSWER_COUNTERED = 3;
+   */
+  COUNTERED = 3,
+
+  /**
+   * It says no, or gives a load back that it had taken (D, E).
+   *
+   * @generated from enum value: CARRIER_ANSWER_DECLINED = 4;
+   */
+  DECLINED = 4,
+}
+
+/**
+ * Describes the enum logistics.load.v1.CarrierAnswer.
+ */
+export declare const CarrierAnswerSchema: GenEnum<CarrierAnswer>;
 

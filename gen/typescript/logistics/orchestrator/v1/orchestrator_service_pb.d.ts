@@ -7,18 +7,20 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Disposition, LineQuantity, Order, OrderState } from "../../order/v1/order_pb.js";
-import type { Location } from "../../type/v1/place_pb.js";
+import type { GeoPoint, Location } from "../../type/v1/place_pb.js";
 import type { GateCheck, GateCheckKind, Invoice, InvoiceState } from "../../invoice/v1/invoice_pb.js";
 import type { OrderEvent } from "../../order/v1/order_event_pb.js";
-import type { Appointment, Load, LoadState } from "../../load/v1/load_pb.js";
+import type { Appointment, CarrierAnswer, Load, LoadState, Reassignment, StopTask, TenderOffer } from "../../load/v1/load_pb.js";
 import type { Exception, ExceptionState } from "../../exception/v1/exception_pb.js";
 import type { Gate, Hold } from "../../exception/v1/hold_pb.js";
 import type { ProofOfDelivery } from "../../pod/v1/pod_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Actor } from "../../type/v1/provenance_pb.js";
 import type { Payable, PayableState } from "../../invoice/v1/payable_pb.js";
 import type { Money } from "../../type/v1/money_pb.js";
 import type { Excursion, ExcursionDecision, ExcursionState } from "../../exception/v1/excursion_pb.js";
+import type { PolicyLayer, PolicyOrigin } from "../../process/v1/policy_layer_pb.js";
+import type { ProcessPolicy } from "../../process/v1/process_pb.js";
 
 /**
  * Describes the file logistics/orchestrator/v1/orchestrator_service.proto.
@@ -2410,6 +2412,1128 @@ export declare type DecideExcursionResponse = Message<"logistics.orchestrator.v1
 export declare const DecideExcursionResponseSchema: GenMessage<DecideExcursionResponse>;
 
 /**
+ * What to give to `RespondToTender`.
+ *
+ * @generated from message logistics.orchestrator.v1.RespondToTenderRequest
+ */
+export declare type RespondToTenderRequest = Message<"logistics.orchestrator.v1.RespondToTenderRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The offer. Unset means the carrier's newest offer of the load.
+   *
+   * @generated from field: string tender_id = 3;
+   */
+  tenderId: string;
+
+  /**
+   * The revision that is answered; another one in force refuses the answer. Zero means whichever the offer has.
+   *
+   * @generated from field: int32 tender_revision = 4;
+   */
+  tenderRevision: number;
+
+  /**
+   * The carrier. Unset means the caller's own party; a caller of the mesh must name it.
+   *
+   * @generated from field: string carrier_scac = 5;
+   */
+  carrierScac: string;
+
+  /**
+   * The answer. Always set.
+   *
+   * @generated from field: logistics.load.v1.CarrierAnswer answer = 6;
+   */
+  answer: CarrierAnswer;
+
+  /**
+   * What the carrier asks. Set with a counter-offer, and then alone.
+   *
+   * @generated from field: logistics.type.v1.Money counter_rate = 7;
+   */
+  counterRate?: Money | undefined;
+
+  /**
+   * Its conditions in words. Needed with a conditional answer.
+   *
+   * @generated from field: string conditions = 8;
+   */
+  conditions: string;
+
+  /**
+   * Why it says no. Unset otherwise.
+   *
+   * @generated from field: string reason = 9;
+   */
+  reason: string;
+
+  /**
+   * The carrier's own number for the load. Unset where it has none.
+   *
+   * @generated from field: string carrier_reference = 10;
+   */
+  carrierReference: string;
+
+  /**
+   * The vehicle that it will send. Unset where it is not known yet.
+   *
+   * @generated from field: string vehicle_id = 11;
+   */
+  vehicleId: string;
+
+  /**
+   * The drivers that it will send. Empty where they are not known yet.
+   *
+   * @generated from field: repeated string driver_ids = 12;
+   */
+  driverIds: string[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RespondToTenderRequest.
+ * Use `create(RespondToTenderRequestSchema)` to create a new message.
+ */
+export declare const RespondToTenderRequestSchema: GenMessage<RespondToTenderRequest>;
+
+/**
+ * What `RespondToTender` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.RespondToTenderResponse
+ */
+export declare type RespondToTenderResponse = Message<"logistics.orchestrator.v1.RespondToTenderResponse"> & {
+  /**
+   * The offer as it now stands.
+   *
+   * @generated from field: logistics.load.v1.TenderOffer tender = 1;
+   */
+  tender?: TenderOffer | undefined;
+
+  /**
+   * Where the load stands.
+   *
+   * @generated from field: logistics.load.v1.LoadState load_state = 2;
+   */
+  loadState: LoadState;
+
+  /**
+   * The load's version.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.RespondToTenderResponse.
+ * Use `create(RespondToTenderResponseSchema)` to create a new message.
+ */
+export declare const RespondToTenderResponseSchema: GenMessage<RespondToTenderResponse>;
+
+/**
+ * What to give to `DecideTender`.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideTenderRequest
+ */
+export declare type DecideTenderRequest = Message<"logistics.orchestrator.v1.DecideTenderRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Who decides, by name. Unset means the caller of a token.
+   *
+   * @generated from field: string decided_by = 3;
+   */
+  decidedBy: string;
+
+  /**
+   * The decision.
+   *
+   * @generated from oneof logistics.orchestrator.v1.DecideTenderRequest.decision
+   */
+  decision: {
+    /**
+     * Take an answer that waits for a decision.
+     *
+     * @generated from field: logistics.orchestrator.v1.TakeAnswer take_answer = 4;
+     */
+    value: TakeAnswer;
+    case: "takeAnswer";
+  } | {
+    /**
+     * Take offers back; the next carriers of the policy are asked.
+     *
+     * @generated from field: logistics.orchestrator.v1.TakeOffersBack take_back = 5;
+     */
+    value: TakeOffersBack;
+    case: "takeBack";
+  } | {
+    /**
+     * Offer it to a carrier that the policy does not name, or once more to one that it names.
+     *
+     * @generated from field: logistics.orchestrator.v1.OfferToCarrier offer = 6;
+     */
+    value: OfferToCarrier;
+    case: "offer";
+  } | {
+    /**
+     * Let the own fleet drive.
+     *
+     * @generated from field: logistics.orchestrator.v1.UseOwnFleet own_fleet = 7;
+     */
+    value: UseOwnFleet;
+    case: "ownFleet";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideTenderRequest.
+ * Use `create(DecideTenderRequestSchema)` to create a new message.
+ */
+export declare const DecideTenderRequestSchema: GenMessage<DecideTenderRequest>;
+
+/**
+ * Take an answer that waits for a decision.
+ *
+ * @generated from message logistics.orchestrator.v1.TakeAnswer
+ */
+export declare type TakeAnswer = Message<"logistics.orchestrator.v1.TakeAnswer"> & {
+  /**
+   * The offer.
+   *
+   * @generated from field: string tender_id = 1;
+   */
+  tenderId: string;
+
+  /**
+   * Why, in a sentence. Unset means no word is needed.
+   *
+   * @generated from field: string note = 2;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.TakeAnswer.
+ * Use `create(TakeAnswerSchema)` to create a new message.
+ */
+export declare const TakeAnswerSchema: GenMessage<TakeAnswer>;
+
+/**
+ * Take offers back.
+ *
+ * @generated from message logistics.orchestrator.v1.TakeOffersBack
+ */
+export declare type TakeOffersBack = Message<"logistics.orchestrator.v1.TakeOffersBack"> & {
+  /**
+   * The offers. Empty means all that are open, and the one that was accepted.
+   *
+   * @generated from field: repeated string tender_ids = 1;
+   */
+  tenderIds: string[];
+
+  /**
+   * Why, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.TakeOffersBack.
+ * Use `create(TakeOffersBackSchema)` to create a new message.
+ */
+export declare const TakeOffersBackSchema: GenMessage<TakeOffersBack>;
+
+/**
+ * Offer a load to a carrier.
+ *
+ * @generated from message logistics.orchestrator.v1.OfferToCarrier
+ */
+export declare type OfferToCarrier = Message<"logistics.orchestrator.v1.OfferToCarrier"> & {
+  /**
+   * Standard Carrier Alpha Code. Always set.
+   *
+   * @generated from field: string carrier_scac = 1;
+   */
+  carrierScac: string;
+
+  /**
+   * What is offered for the whole load. Unset means that a rate must be agreed by counter-offer.
+   *
+   * @generated from field: logistics.type.v1.Money rate = 2;
+   */
+  rate?: Money | undefined;
+
+  /**
+   * How long the carrier may think. Unset means as the policy says.
+   *
+   * @generated from field: google.protobuf.Duration respond_within = 3;
+   */
+  respondWithin?: Duration | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OfferToCarrier.
+ * Use `create(OfferToCarrierSchema)` to create a new message.
+ */
+export declare const OfferToCarrierSchema: GenMessage<OfferToCarrier>;
+
+/**
+ * Let the own fleet drive.
+ *
+ * @generated from message logistics.orchestrator.v1.UseOwnFleet
+ */
+export declare type UseOwnFleet = Message<"logistics.orchestrator.v1.UseOwnFleet"> & {
+  /**
+   * Why, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.UseOwnFleet.
+ * Use `create(UseOwnFleetSchema)` to create a new message.
+ */
+export declare const UseOwnFleetSchema: GenMessage<UseOwnFleet>;
+
+/**
+ * What `DecideTender` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.DecideTenderResponse
+ */
+export declare type DecideTenderResponse = Message<"logistics.orchestrator.v1.DecideTenderResponse"> & {
+  /**
+   * The load as it now stands.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * The load's version.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.DecideTenderResponse.
+ * Use `create(DecideTenderResponseSchema)` to create a new message.
+ */
+export declare const DecideTenderResponseSchema: GenMessage<DecideTenderResponse>;
+
+/**
+ * What to give to `InterruptLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadRequest
+ */
+export declare type InterruptLoadRequest = Message<"logistics.orchestrator.v1.InterruptLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Whether it was an accident; otherwise it is a breakdown.
+   *
+   * @generated from field: bool accident = 3;
+   */
+  accident: boolean;
+
+  /**
+   * What happened, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadRequest.
+ * Use `create(InterruptLoadRequestSchema)` to create a new message.
+ */
+export declare const InterruptLoadRequestSchema: GenMessage<InterruptLoadRequest>;
+
+/**
+ * What `InterruptLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.InterruptLoadResponse
+ */
+export declare type InterruptLoadResponse = Message<"logistics.orchestrator.v1.InterruptLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.InterruptLoadResponse.
+ * Use `create(InterruptLoadResponseSchema)` to create a new message.
+ */
+export declare const InterruptLoadResponseSchema: GenMessage<InterruptLoadResponse>;
+
+/**
+ * What to give to `ResumeLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadRequest
+ */
+export declare type ResumeLoadRequest = Message<"logistics.orchestrator.v1.ResumeLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * Why it can go on, in a sentence. Unset means not told.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadRequest.
+ * Use `create(ResumeLoadRequestSchema)` to create a new message.
+ */
+export declare const ResumeLoadRequestSchema: GenMessage<ResumeLoadRequest>;
+
+/**
+ * What `ResumeLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ResumeLoadResponse
+ */
+export declare type ResumeLoadResponse = Message<"logistics.orchestrator.v1.ResumeLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ResumeLoadResponse.
+ * Use `create(ResumeLoadResponseSchema)` to create a new message.
+ */
+export declare const ResumeLoadResponseSchema: GenMessage<ResumeLoadResponse>;
+
+/**
+ * What to give to `ReassignLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadRequest
+ */
+export declare type ReassignLoadRequest = Message<"logistics.orchestrator.v1.ReassignLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * What is wanted. `expected_epoch` names the assignment that the caller knows.
+   *
+   * @generated from field: logistics.load.v1.Reassignment reassignment = 3;
+   */
+  reassignment?: Reassignment | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadRequest.
+ * Use `create(ReassignLoadRequestSchema)` to create a new message.
+ */
+export declare const ReassignLoadRequestSchema: GenMessage<ReassignLoadRequest>;
+
+/**
+ * What `ReassignLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReassignLoadResponse
+ */
+export declare type ReassignLoadResponse = Message<"logistics.orchestrator.v1.ReassignLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReassignLoadResponse.
+ * Use `create(ReassignLoadResponseSchema)` to create a new message.
+ */
+export declare const ReassignLoadResponseSchema: GenMessage<ReassignLoadResponse>;
+
+/**
+ * What to give to `HandOverLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadRequest
+ */
+export declare type HandOverLoadRequest = Message<"logistics.orchestrator.v1.HandOverLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment that takes over, as the caller knows it. Zero means the one in force.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * When goods passed. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 4;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Where. Unset means where the reassignment said.
+   *
+   * @generated from field: logistics.type.v1.Location location = 5;
+   */
+  location?: Location | undefined;
+
+  /**
+   * What was counted, by line in `actual`. Empty means everything that is on board by the record.
+   *
+   * @generated from field: repeated logistics.load.v1.StopTask tasks = 6;
+   */
+  tasks: StopTask[];
+
+  /**
+   * Seals of the new vehicle. Empty means none.
+   *
+   * @generated from field: repeated string seal_numbers = 7;
+   */
+  sealNumbers: string[];
+
+  /**
+   * Temperature of the goods as they passed, in degrees Celsius. Unset means not measured.
+   *
+   * @generated from field: optional double temperature_celsius = 8;
+   */
+  temperatureCelsius?: number | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadRequest.
+ * Use `create(HandOverLoadRequestSchema)` to create a new message.
+ */
+export declare const HandOverLoadRequestSchema: GenMessage<HandOverLoadRequest>;
+
+/**
+ * What `HandOverLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.HandOverLoadResponse
+ */
+export declare type HandOverLoadResponse = Message<"logistics.orchestrator.v1.HandOverLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.HandOverLoadResponse.
+ * Use `create(HandOverLoadResponseSchema)` to create a new message.
+ */
+export declare const HandOverLoadResponseSchema: GenMessage<HandOverLoadResponse>;
+
+/**
+ * What to give to `OverrideDriverHours`.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursRequest
+ */
+export declare type OverrideDriverHoursRequest = Message<"logistics.orchestrator.v1.OverrideDriverHoursRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The assignment whose driver it is.
+   *
+   * @generated from field: int32 epoch = 3;
+   */
+  epoch: number;
+
+  /**
+   * Why it is right all the same, in a sentence. Always set.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Who answers for it. Counts only where the caller speaks for somebody without a token of its own; a token's subject goes before.
+   *
+   * @generated from field: string overridden_by = 5;
+   */
+  overriddenBy: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursRequest.
+ * Use `create(OverrideDriverHoursRequestSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursRequestSchema: GenMessage<OverrideDriverHoursRequest>;
+
+/**
+ * What `OverrideDriverHours` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.OverrideDriverHoursResponse
+ */
+export declare type OverrideDriverHoursResponse = Message<"logistics.orchestrator.v1.OverrideDriverHoursResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.OverrideDriverHoursResponse.
+ * Use `create(OverrideDriverHoursResponseSchema)` to create a new message.
+ */
+export declare const OverrideDriverHoursResponseSchema: GenMessage<OverrideDriverHoursResponse>;
+
+/**
+ * What to give to `ReplanLoad`.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadRequest
+ */
+export declare type ReplanLoadRequest = Message<"logistics.orchestrator.v1.ReplanLoadRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The plan that the caller knows.
+   *
+   * @generated from field: int32 expected_plan_version = 3;
+   */
+  expectedPlanVersion: number;
+
+  /**
+   * Where the vehicle is. Unset means at its last locked stop.
+   *
+   * @generated from field: logistics.type.v1.GeoPoint position = 4;
+   */
+  position?: GeoPoint | undefined;
+
+  /**
+   * From when on it can drive on. Unset means now.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 5;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Orders whose goods are not on board and that are to leave the load.
+   *
+   * @generated from field: repeated string dropped_order_ids = 6;
+   */
+  droppedOrderIds: string[];
+
+  /**
+   * Why, for people, for example `road closed`. Unset means not told.
+   *
+   * @generated from field: string reason = 7;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadRequest.
+ * Use `create(ReplanLoadRequestSchema)` to create a new message.
+ */
+export declare const ReplanLoadRequestSchema: GenMessage<ReplanLoadRequest>;
+
+/**
+ * What `ReplanLoad` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ReplanLoadResponse
+ */
+export declare type ReplanLoadResponse = Message<"logistics.orchestrator.v1.ReplanLoadResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ReplanLoadResponse.
+ * Use `create(ReplanLoadResponseSchema)` to create a new message.
+ */
+export declare const ReplanLoadResponseSchema: GenMessage<ReplanLoadResponse>;
+
+/**
+ * What to give to `AnswerPlan`.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanRequest
+ */
+export declare type AnswerPlanRequest = Message<"logistics.orchestrator.v1.AnswerPlanRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 2;
+   */
+  loadId: string;
+
+  /**
+   * The version of the proposal.
+   *
+   * @generated from field: int32 plan_version = 3;
+   */
+  planVersion: number;
+
+  /**
+   * Whether it is taken.
+   *
+   * @generated from field: bool accepted = 4;
+   */
+  accepted: boolean;
+
+  /**
+   * Why not. Unset where it is.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanRequest.
+ * Use `create(AnswerPlanRequestSchema)` to create a new message.
+ */
+export declare const AnswerPlanRequestSchema: GenMessage<AnswerPlanRequest>;
+
+/**
+ * What `AnswerPlan` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.AnswerPlanResponse
+ */
+export declare type AnswerPlanResponse = Message<"logistics.orchestrator.v1.AnswerPlanResponse"> & {
+  /**
+   * The load as recorded.
+   *
+   * @generated from field: logistics.load.v1.Load load = 1;
+   */
+  load?: Load | undefined;
+
+  /**
+   * Version of the history that the answer shows; give it as `at_least_version` to read it back.
+   *
+   * @generated from field: int64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.AnswerPlanResponse.
+ * Use `create(AnswerPlanResponseSchema)` to create a new message.
+ */
+export declare const AnswerPlanResponseSchema: GenMessage<AnswerPlanResponse>;
+
+/**
+ * What to give to `ListPolicies`.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesRequest
+ */
+export declare type ListPoliciesRequest = Message<"logistics.orchestrator.v1.ListPoliciesRequest"> & {
+  /**
+   * A layer of which every version is wanted. Unset means the versions in force of all layers.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesRequest.
+ * Use `create(ListPoliciesRequestSchema)` to create a new message.
+ */
+export declare const ListPoliciesRequestSchema: GenMessage<ListPoliciesRequest>;
+
+/**
+ * What `ListPolicies` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ListPoliciesResponse
+ */
+export declare type ListPoliciesResponse = Message<"logistics.orchestrator.v1.ListPoliciesResponse"> & {
+  /**
+   * The layers, the lowest first; of one layer the newest version first.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyLayer policies = 1;
+   */
+  policies: PolicyLayer[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ListPoliciesResponse.
+ * Use `create(ListPoliciesResponseSchema)` to create a new message.
+ */
+export declare const ListPoliciesResponseSchema: GenMessage<ListPoliciesResponse>;
+
+/**
+ * What to give to `GetPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyRequest
+ */
+export declare type GetPolicyRequest = Message<"logistics.orchestrator.v1.GetPolicyRequest"> & {
+  /**
+   * Name of the layer.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The version. Zero means the one in force.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyRequest.
+ * Use `create(GetPolicyRequestSchema)` to create a new message.
+ */
+export declare const GetPolicyRequestSchema: GenMessage<GetPolicyRequest>;
+
+/**
+ * What `GetPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetPolicyResponse
+ */
+export declare type GetPolicyResponse = Message<"logistics.orchestrator.v1.GetPolicyResponse"> & {
+  /**
+   * The layer.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetPolicyResponse.
+ * Use `create(GetPolicyResponseSchema)` to create a new message.
+ */
+export declare const GetPolicyResponseSchema: GenMessage<GetPolicyResponse>;
+
+/**
+ * What to give to `GetEffectivePolicy`. With an order_id nothing else counts.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyRequest
+ */
+export declare type GetEffectivePolicyRequest = Message<"logistics.orchestrator.v1.GetEffectivePolicyRequest"> & {
+  /**
+   * An order: the answer is the policy under which it runs, not what is in force today. Unset means what would hold for an order that comes now.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * A region. Unset means none.
+   *
+   * @generated from field: string region = 2;
+   */
+  region: string;
+
+  /**
+   * An ERP instance; needed for the two below. Unset means none.
+   *
+   * @generated from field: string erp_instance = 3;
+   */
+  erpInstance: string;
+
+  /**
+   * A customer's code in that ERP. Unset means none.
+   *
+   * @generated from field: string customer_code = 4;
+   */
+  customerCode: string;
+
+  /**
+   * A cost centre in that ERP. Unset means none.
+   *
+   * @generated from field: string cost_center = 5;
+   */
+  costCenter: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyRequest.
+ * Use `create(GetEffectivePolicyRequestSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyRequestSchema: GenMessage<GetEffectivePolicyRequest>;
+
+/**
+ * What `GetEffectivePolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.GetEffectivePolicyResponse
+ */
+export declare type GetEffectivePolicyResponse = Message<"logistics.orchestrator.v1.GetEffectivePolicyResponse"> & {
+  /**
+   * What all layers together demand.
+   *
+   * @generated from field: logistics.process.v1.ProcessPolicy policy = 1;
+   */
+  policy?: ProcessPolicy | undefined;
+
+  /**
+   * What events and orders call it, for example `default@1+us@3+alpine@2`.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Which layer each value comes from, by path. A field that no layer sets is not here: its default holds.
+   *
+   * @generated from field: repeated logistics.process.v1.PolicyOrigin origins = 3;
+   */
+  origins: PolicyOrigin[];
+
+  /**
+   * What the order has recorded, where that is another label: a newer version that applies to running orders has taken over. Unset without an order.
+   *
+   * @generated from field: string recorded_label = 4;
+   */
+  recordedLabel: string;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.GetEffectivePolicyResponse.
+ * Use `create(GetEffectivePolicyResponseSchema)` to create a new message.
+ */
+export declare const GetEffectivePolicyResponseSchema: GenMessage<GetEffectivePolicyResponse>;
+
+/**
+ * What to give to `ApplyPolicy`.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyRequest
+ */
+export declare type ApplyPolicyRequest = Message<"logistics.orchestrator.v1.ApplyPolicyRequest"> & {
+  /**
+   * Names the request; the same id never has a second effect, and gives the first answer again. UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The policy file: YAML, at most 64 KiB.
+   *
+   * @generated from field: string document = 2;
+   */
+  document: string;
+
+  /**
+   * Why, for whoever reads the history later.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The version that the caller believes to be in force; 0 where there is none. ABORTED where another one is. Unset means whichever is.
+   *
+   * @generated from field: optional int32 expected_version = 4;
+   */
+  expectedVersion?: number | undefined;
+
+  /**
+   * Whether only to check it against all that is in force, and change nothing.
+   *
+   * @generated from field: bool check_only = 5;
+   */
+  checkOnly: boolean;
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyRequest.
+ * Use `create(ApplyPolicyRequestSchema)` to create a new message.
+ */
+export declare const ApplyPolicyRequestSchema: GenMessage<ApplyPolicyRequest>;
+
+/**
+ * What `ApplyPolicy` answers.
+ *
+ * @generated from message logistics.orchestrator.v1.ApplyPolicyResponse
+ */
+export declare type ApplyPolicyResponse = Message<"logistics.orchestrator.v1.ApplyPolicyResponse"> & {
+  /**
+   * The version in force now; with `check_only` what it would be.
+   *
+   * @generated from field: logistics.process.v1.PolicyLayer policy = 1;
+   */
+  policy?: PolicyLayer | undefined;
+
+  /**
+   * Whether this call made it. False where the same content is in force already, and with `check_only`.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+
+  /**
+   * The effective policies that were explored, by their labels.
+   *
+   * @generated from field: repeated string explored = 3;
+   */
+  explored: string[];
+};
+
+/**
+ * Describes the message logistics.orchestrator.v1.ApplyPolicyResponse.
+ * Use `create(ApplyPolicyResponseSchema)` to create a new message.
+ */
+export declare const ApplyPolicyResponseSchema: GenMessage<ApplyPolicyResponse>;
+
+/**
  * What to give to `AcknowledgeException`.
  *
  * @generated from message logistics.orchestrator.v1.AcknowledgeExceptionRequest
@@ -3466,6 +4590,136 @@ export declare const OrchestratorService: GenService<{
     methodKind: "unary";
     input: typeof DecideExcursionRequestSchema;
     output: typeof DecideExcursionResponseSchema;
+  },
+  /**
+   * Records a carrier's answer to an offer of a load: a partner answers its own offers alone, others answer for the carrier. The same answer again changes nothing. FAILED_PRECONDITION with TENDER_CLOSED where the offer's time is up, another carrier has the load, or the offer was taken back: such an answer is recorded and counts for nothing. NOT_FOUND with TENDER_NOT_FOUND for an offer that is not the carrier's.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.RespondToTender
+   */
+  respondToTender: {
+    methodKind: "unary";
+    input: typeof RespondToTenderRequestSchema;
+    output: typeof RespondToTenderResponseSchema;
+  },
+  /**
+   * Decides who drives a load that waits for carriers: takes an answer, takes offers back, offers it to somebody else, or gives it to the own fleet.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.DecideTender
+   */
+  decideTender: {
+    methodKind: "unary";
+    input: typeof DecideTenderRequestSchema;
+    output: typeof DecideTenderResponseSchema;
+  },
+  /**
+   * Records that the vehicle of a load cannot go on, as a person tells it; opens BREAKDOWN or ACCIDENT. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED unless the load is on the road.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.InterruptLoad
+   */
+  interruptLoad: {
+    methodKind: "unary";
+    input: typeof InterruptLoadRequestSchema;
+    output: typeof InterruptLoadResponseSchema;
+  },
+  /**
+   * Lets the same vehicle go on. FAILED_PRECONDITION with TRANSITION_NOT_ALLOWED where another vehicle is to take over, or was to and was never dispatched.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ResumeLoad
+   */
+  resumeLoad: {
+    methodKind: "unary";
+    input: typeof ResumeLoadRequestSchema;
+    output: typeof ResumeLoadResponseSchema;
+  },
+  /**
+   * Lets another vehicle take over an interrupted load. The answer says that it is wanted; the fleet system is asked next, and what comes of it shows on the load: REASSIGNING, or INTERRUPTED with REASSIGNMENT_FAILED. FAILED_PRECONDITION with EPOCH_MISMATCH where another assignment is in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReassignLoad
+   */
+  reassignLoad: {
+    methodKind: "unary";
+    input: typeof ReassignLoadRequestSchema;
+    output: typeof ReassignLoadResponseSchema;
+  },
+  /**
+   * Records that goods passed to the vehicle that takes over, with what was counted. What is missing opens SHORTAGE.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.HandOverLoad
+   */
+  handOverLoad: {
+    methodKind: "unary";
+    input: typeof HandOverLoadRequestSchema;
+    output: typeof HandOverLoadResponseSchema;
+  },
+  /**
+   * Answers for a driver whose hours are not known to be enough, so that the load is dispatched all the same. Who did it and by which scope stays with the assignment.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.OverrideDriverHours
+   */
+  overrideDriverHours: {
+    methodKind: "unary";
+    input: typeof OverrideDriverHoursRequestSchema;
+    output: typeof OverrideDriverHoursResponseSchema;
+  },
+  /**
+   * Asks the fleet's planner for a new plan of a load on the road and proposes it. Stops that are done, under way or about to be reached do not move; the old plan stays in force until the fleet system acknowledges the new one. ABORTED with PLAN_VERSION_CONFLICT where another plan is in force, FAILED_PRECONDITION with NOT_PLANNABLE where goods on board could not be delivered.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ReplanLoad
+   */
+  replanLoad: {
+    methodKind: "unary";
+    input: typeof ReplanLoadRequestSchema;
+    output: typeof ReplanLoadResponseSchema;
+  },
+  /**
+   * Answers a proposed plan for the fleet system or the driver. A proposal that is refused, or not answered in time, leaves the old plan in force.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.AnswerPlan
+   */
+  answerPlan: {
+    methodKind: "unary";
+    input: typeof AnswerPlanRequestSchema;
+    output: typeof AnswerPlanResponseSchema;
+  },
+  /**
+   * Lists the layers of policy that are in force, or every version of one.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ListPolicies
+   */
+  listPolicies: {
+    methodKind: "unary";
+    input: typeof ListPoliciesRequestSchema;
+    output: typeof ListPoliciesResponseSchema;
+  },
+  /**
+   * Reads one version of a layer of policy.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetPolicy
+   */
+  getPolicy: {
+    methodKind: "unary";
+    input: typeof GetPolicyRequestSchema;
+    output: typeof GetPolicyResponseSchema;
+  },
+  /**
+   * Reads what all layers together demand of an order, a customer or a region, and which layer says what.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.GetEffectivePolicy
+   */
+  getEffectivePolicy: {
+    methodKind: "unary";
+    input: typeof GetEffectivePolicyRequestSchema;
+    output: typeof GetEffectivePolicyResponseSchema;
+  },
+  /**
+   * Puts a policy file in force for orders that come from then on. The same content again makes no new version. INVALID_ARGUMENT with POLICY_INVALID where it is no policy; FAILED_PRECONDITION with POLICY_UNSAFE where it would break a property of the contract, with the shortest way to the harm.
+   *
+   * @generated from rpc logistics.orchestrator.v1.OrchestratorService.ApplyPolicy
+   */
+  applyPolicy: {
+    methodKind: "unary";
+    input: typeof ApplyPolicyRequestSchema;
+    output: typeof ApplyPolicyResponseSchema;
   },
   /**
    * Takes note of an exception; the caller, or whom it names, owns it from then on.

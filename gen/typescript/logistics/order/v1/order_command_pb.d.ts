@@ -237,6 +237,14 @@ export declare type OrderCommand = Message<"logistics.order.v1.OrderCommand"> & 
     case: "waiveCharge";
   } | {
     /**
+     * Record when goods are expected now.
+     *
+     * @generated from field: logistics.order.v1.RecordOrderEta record_eta = 145;
+     */
+    value: RecordOrderEta;
+    case: "recordEta";
+  } | {
+    /**
      * Record what becomes of goods that nobody kept.
      *
      * @generated from field: logistics.order.v1.DisposeGoods dispose = 120;
@@ -986,6 +994,47 @@ export declare type WaiveOrderCharge = Message<"logistics.order.v1.WaiveOrderCha
  * Use `create(WaiveOrderChargeSchema)` to create a new message.
  */
 export declare const WaiveOrderChargeSchema: GenMessage<WaiveOrderCharge>;
+
+/**
+ * Record when goods are expected now.
+ *
+ * @generated from message logistics.order.v1.RecordOrderEta
+ */
+export declare type RecordOrderEta = Message<"logistics.order.v1.RecordOrderEta"> & {
+  /**
+   * The load.
+   *
+   * @generated from field: string load_id = 1;
+   */
+  loadId: string;
+
+  /**
+   * The stop.
+   *
+   * @generated from field: string stop_id = 2;
+   */
+  stopId: string;
+
+  /**
+   * The new estimate. Always set.
+   *
+   * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 3;
+   */
+  estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Always set: of two estimates the one made later counts.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 4;
+   */
+  estimateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message logistics.order.v1.RecordOrderEta.
+ * Use `create(RecordOrderEtaSchema)` to create a new message.
+ */
+export declare const RecordOrderEtaSchema: GenMessage<RecordOrderEta>;
 
 /**
  * Record what becomes of goods that nobody kept; the same id again replaces a decision not yet carried out.

@@ -1263,6 +1263,13 @@ export declare type OrderEtaChanged = Message<"logistics.order.v1.OrderEtaChange
    * @generated from field: google.protobuf.Timestamp estimated_arrival_time = 2;
    */
   estimatedArrivalTime?: Timestamp | undefined;
+
+  /**
+   * When the estimate was made. Unset means when the event was recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp estimate_time = 3;
+   */
+  estimateTime?: Timestamp | undefined;
 };
 
 /**

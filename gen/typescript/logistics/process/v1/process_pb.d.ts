@@ -195,6 +195,13 @@ export declare type ProcessPolicy = Message<"logistics.process.v1.ProcessPolicy"
    * @generated from field: bool applies_to_running = 25;
    */
   appliesToRunning: boolean;
+
+  /**
+   * The layers that it was put together of, the lowest first, each as `<name>@<version>`; joined by `+` they are what events and orders call it. Empty means that it stands for itself.
+   *
+   * @generated from field: repeated string layers = 26;
+   */
+  layers: string[];
 };
 
 /**

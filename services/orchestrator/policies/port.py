@@ -44,5 +44,5 @@ class FixedPolicies:
 
 
 def label_of(policy: ProcessPolicy) -> str:
-    """Return how events and orders name a policy: `<name>@<version>`."""
-    return f"{policy.name}@{policy.version}"
+    """Return how events and orders name a policy: its layers, each `<name>@<version>`, joined by `+`."""
+    return "+".join(policy.layers) or f"{policy.name}@{policy.version}"
