@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -98,7 +99,7 @@ async def test_an_erp_that_hangs_holds_no_order_of_the_other_and_goes_on_when_it
     assert quick not in slow
     hanging.released.set()
     for order_id in slow:
-        await eventually(lambda order_id=order_id: dispatched(orchestrator, order_id), within=20, what=order_id)
+        await eventually(partial(dispatched, orchestrator, order_id), within=20, what=order_id)
     assert {order_id for order_id, _ in well.confirmed} <= {quick}
 
 
