@@ -48,6 +48,7 @@ CODES = {
     "TOKEN_INVALID": "UNAUTHENTICATED",
     "METHOD_RETIRED": "UNIMPLEMENTED",
     "POLICY_INVALID": "INVALID_ARGUMENT",
+    "ERP_INSTANCE_UNKNOWN": "INVALID_ARGUMENT",
 }
 """The status that each ErrorReason travels as, as its comment in the contract says.
 

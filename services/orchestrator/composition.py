@@ -13,7 +13,8 @@ from gladhand.execute import Executor
 from gladhand.log.port import EventStore
 from gladhand.validation import check
 from logistics.order.v1 import OrderEvent
-from services.orchestrator.gateways import ErpGateway, FleetGateway
+from services.orchestrator.erps import ErpGateways
+from services.orchestrator.gateways import FleetGateway
 from services.orchestrator.journal import Journal
 from services.orchestrator.policies import Policies
 from services.orchestrator.processes import (
@@ -86,7 +87,7 @@ class Ports:
     store: EventStore
     bus: Bus
     clock: Clock
-    erp: ErpGateway
+    erps: ErpGateways
     fleet: FleetGateway
     read_model: ReadModel
 
@@ -107,7 +108,7 @@ def compose(
     """Put the orchestrator together. `workers`: aggregates that each consumer handles at once."""
     bus, clock = ports.bus, ports.clock
     journal = Journal(Executor(ports.store, clock, validate=check), clock, policies)
-    outside = OutsideActions(journal, ports.erp, ports.fleet)
+    outside = OutsideActions(journal, ports.erps, ports.fleet)
     driver = FulfilmentDriver(journal, outside, InsideSteps(journal, bus), bus, clock, policies)
     planning = Planning(journal, ports.fleet, bus, clock, ports.read_model, policies)
     tendering = Tendering(journal, ports.fleet, bus, clock, policies)
@@ -117,7 +118,7 @@ def compose(
     holding = HoldRipple(journal, bus, driver.drive)
     watching = MilestoneWatch(journal, bus)
     proving = Proofs(journal, ports.read_model, policies, holding)
-    paying = PayableDriver(journal, ports.erp, ports.read_model, bus, clock, policies)
+    paying = PayableDriver(journal, ports.erps, ports.read_model, bus, clock, policies)
     seeing = Observations(journal, policies, proving)
     escalating = Escalations(journal, bus, ports.read_model)
     cold = ColdChain(journal, bus, clock, policies, Compliance(journal, holding))
@@ -138,6 +139,7 @@ def compose(
         policies=policies,
         replanning=Replanning(journal, ports.fleet, bus, clock, policies),
         tendering=tendering,
+        erps=ports.erps,
     )
     subscriptions = (
         *_order_subscriptions(driver, hauling, planning, workers),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from gladhand.bus.streams import StreamLimits, ensure_streams, standard_streams
@@ -9,12 +11,15 @@ from gladhand.client import channel
 from gladhand.idempotency import BucketIdempotency
 from gladhand.log.jetstream import JetStreamEventStore
 from gladhand.mesh import consuming, joined
+from gladhand.security.credentials import TlsCredentials
 from gladhand.server import ServiceProcess
+from gladhand.service_config import MOST_IN_FLIGHT
 from logistics.dispatch.v1 import dispatch_service_pb2
 from logistics.erp.v1 import erp_gateway_service_pb2
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import add_OrchestratorServiceServicer_to_server
 from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Orchestrator, Ports, compose
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.gateways import GrpcErpGateway, GrpcFleetGateway
 from services.orchestrator.policies.book import built_in, default_policy
 from services.orchestrator.policies.store import BUCKET, KeptPolicies
@@ -41,14 +46,13 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
         await ensure_streams(mesh.connection, standard_streams(StreamLimits(replicas=settings.replicas)))
     store = JetStreamEventStore(mesh.connection, source=process.name)
     own = process.credentials
-    to_erp = channel(settings.erp_target, erp_gateway_service_pb2.DESCRIPTOR, credentials=own)
     to_fleet = channel(settings.fleet_target, dispatch_service_pb2.DESCRIPTOR, credentials=own)
-    erp = GrpcErpGateway(await process.enter(to_erp))
+    erps = await process.enter(_erps(settings, own))
     fleet = GrpcFleetGateway(await process.enter(to_fleet))
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     read_model = await process.enter(ReadModel.opened(settings.read_model_url))
 
-    ports = Ports(store=store, bus=mesh.bus, clock=mesh.clock, erp=erp, fleet=fleet, read_model=read_model)
+    ports = Ports(store=store, bus=mesh.bus, clock=mesh.clock, erps=erps, fleet=fleet, read_model=read_model)
     policies = KeptPolicies(await mesh.bus.key_value(BUCKET), built_in(_policy(settings)), mesh.clock)
     await policies.load()
     process.add_task("policies", policies.run)
@@ -65,6 +69,28 @@ async def assemble(process: ServiceProcess[OrchestratorSettings]) -> tuple[Ports
         own_idempotency=OWN_IDEMPOTENCY,
     )
     return ports, orchestrator
+
+
+@asynccontextmanager
+async def _erps(settings: OrchestratorSettings, own: TlsCredentials | None) -> AsyncIterator[ErpGateways]:
+    """Open a channel to the gateway of each ERP, each with a breaker and a share of the workers of its own.
+
+    Were the workers not shared out, orders of an ERP that hangs would keep all of them waiting for it.
+    """
+    service = erp_gateway_service_pb2.DESCRIPTOR
+    async with AsyncExitStack() as stack:
+        if not settings.erp_targets:
+            to_only = await stack.enter_async_context(channel(settings.erp_target, service, credentials=own))
+            yield ErpGateways.only(GrpcErpGateway(to_only))
+            return
+        share = MOST_IN_FLIGHT
+        if len(settings.erp_targets) > 1:
+            share = max(1, settings.workers // len(settings.erp_targets))
+        gateways = {}
+        for name, target in settings.erp_targets.items():
+            to_erp = channel(target, service, credentials=own, most_in_flight=share)
+            gateways[name] = GrpcErpGateway(await stack.enter_async_context(to_erp))
+        yield ErpGateways(gateways)
 
 
 def _policy(settings: OrchestratorSettings) -> ProcessPolicy:

@@ -77,6 +77,10 @@ class Faults:
     def __init__(self, seed: int = 0, share: float = 0.0) -> None:
         self._random = random.Random(seed)
         self.share = share
+        self.down = False
+        """Whether nobody answers at all."""
+        self.calls: Counter[str] = Counter()
+        """Calls that came, by method."""
         self._planned: dict[str, deque[GladhandError]] = defaultdict(deque)
         self.injected: Counter[str] = Counter()
 
@@ -86,6 +90,10 @@ class Faults:
 
     async def call(self, method: str, act: Callable[[], T | Awaitable[T]]) -> T:
         """Act, with what goes wrong: nothing happens, or it happens and the answer is lost."""
+        self.calls[method] += 1
+        if self.down:
+            self.injected[f"{method} down"] += 1
+            raise Unavailable(f"{method}: nobody answers", reason="UNAVAILABLE")
         if self._planned[method]:
             self.injected[f"{method} refused"] += 1
             raise self._planned[method].popleft()
@@ -103,8 +111,9 @@ class Faults:
 class LedgerErp:
     """An ERP that keeps books."""
 
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, name: str = "books") -> None:
         self.faults = faults
+        self.name = name
         self.short: set[str] = set()
         """Products of which nothing is in stock."""
         self.confirmed: Counter[tuple[str, str]] = Counter()
@@ -165,7 +174,7 @@ class LedgerErp:
             if known is None:
                 known = self.posted[request.posting_key] = f"INV-{len(self.posted) + 1:04d}"
                 self.postings[request.invoice.order_id] += 1
-            number = ExternalReference(system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=known)
+            number = ExternalReference(system=self.name, type=ReferenceType.REFERENCE_TYPE_INVOICE, value=known)
             return PostInvoiceResponse(erp_invoice=number, lines=request.invoice.lines)
 
         return await self.faults.call("post_invoice", act)
@@ -192,7 +201,7 @@ class LedgerErp:
             self.credits.setdefault(request.posting_key, request)
             position = list(self.credits).index(request.posting_key) + 1
             number = ExternalReference(
-                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"CRE-{position:04d}"
+                system=self.name, type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"CRE-{position:04d}"
             )
             return PostCreditMemoResponse(erp_credit_memo=number, lines=request.lines, already_posted=again)
 
@@ -204,7 +213,7 @@ class LedgerErp:
             self.paid.setdefault(request.posting_key, request)
             position = list(self.paid).index(request.posting_key) + 1
             number = ExternalReference(
-                system="books", type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"BILL-{position:04d}"
+                system=self.name, type=ReferenceType.REFERENCE_TYPE_INVOICE, value=f"BILL-{position:04d}"
             )
             return PostPayableResponse(erp_document=number, already_posted=again)
 

@@ -45,6 +45,7 @@ from logistics.type.v1 import (
 from services.orchestrator.billing import invoice_id_of
 from services.orchestrator.composition import Orchestrator, Ports, compose
 from services.orchestrator.deciders import fulfilment, invoice, load, order
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.journal import Cause
 from services.orchestrator.policies import FixedPolicies
 from services.orchestrator.read_model import Projector, ReadModel
@@ -60,10 +61,10 @@ def pieces(value: int) -> Quantity:
     return Quantity(value=str(value), unit_code="C62")
 
 
-def an_order(number: str, *lines: tuple[str, int]) -> Order:
+def an_order(number: str, *lines: tuple[str, int], erp: str = "books") -> Order:
     """Return an order as an ERP gateway submits it; each line a product and a number of pieces."""
     order = Order(
-        erp_instance="books",
+        erp_instance=erp,
         region=REGION,
         currency="USD",
         customer=Party(name="Alpine Foods"),
@@ -74,9 +75,7 @@ def an_order(number: str, *lines: tuple[str, int]) -> Order:
             for n, (sku, count) in enumerate(lines or (("CRATE", 4),), 1)
         ],
     )
-    order.references.append(
-        ExternalReference(system="books", type=ReferenceType.REFERENCE_TYPE_SALES_ORDER, value=number)
-    )
+    order.references.append(ExternalReference(system=erp, type=ReferenceType.REFERENCE_TYPE_SALES_ORDER, value=number))
     return order
 
 
@@ -103,6 +102,8 @@ class World:
     """Pieces of each line that are not there at the door, by order id; fewer than none are too many."""
     silent: set[str] = field(default_factory=set)
     """Orders of which no proof is handed in at the door."""
+    others: dict[str, LedgerErp] = field(default_factory=dict)
+    """Further ERPs, each with faults of its own, by name."""
     _told: set[tuple[str, str]] = field(default_factory=set)
     _consumers: list[Consumer] = field(default_factory=list)
     _projector: Projector | None = None
@@ -110,7 +111,13 @@ class World:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, folder: Path, *, seed: int = 0, share: float = 0.0, policy: ProcessPolicy | None = None
+        cls,
+        folder: Path,
+        *,
+        seed: int = 0,
+        share: float = 0.0,
+        policy: ProcessPolicy | None = None,
+        further_erps: tuple[str, ...] = (),
     ) -> AsyncIterator[World]:
         """Run a world; `share` is how many outside calls fail, half of them after they happened."""
         clock = VirtualClock()
@@ -118,15 +125,19 @@ class World:
         bus, store = MemoryBus(broker, clock), MemoryEventStore(broker)
         faults = Faults(seed, share)
         erp, fleet = LedgerErp(faults), YardFleet(clock, faults)
+        if further_erps:
+            fleet = YardFleet(clock, Faults(seed + 100, share))  # an ERP that is down takes no fleet with it
+        others = {name: LedgerErp(Faults(seed + at, share), name) for at, name in enumerate(further_erps, 1)}
+        erps = ErpGateways({"books": erp, **others}) if others else ErpGateways.only(erp)
         policy = policy or trial()
         async with AsyncExitStack() as stack:
             read_model = await stack.enter_async_context(
                 ReadModel.opened(f"sqlite+aiosqlite:///{folder / 'read_model.sqlite'}")
             )
-            ports = Ports(store=store, bus=bus, clock=clock, erp=erp, fleet=fleet, read_model=read_model)
+            ports = Ports(store=store, bus=bus, clock=clock, erps=erps, fleet=fleet, read_model=read_model)
             orchestrator = compose(ports, FixedPolicies(policy))
             dice = random.Random(seed)
-            world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice)
+            world = cls(orchestrator, bus, store, clock, erp, fleet, read_model, dice, others=others)
             stopping = asyncio.Event()
             world._projector = Projector(store, read_model)
             projector = asyncio.create_task(world._projector.run(stopping))

@@ -25,6 +25,7 @@ from gladhand.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    ResourceFull,
     Unauthenticated,
     Unsupported,
 )
@@ -65,6 +66,7 @@ TIMER = "fulfilment"
 _MAX_STEPS = 64
 _ATTEMPTS = 12
 _LONGEST_S = 300.0
+_CROWDED_S = 1.0
 _REFUSALS = (
     AlreadyExists,
     FailedPrecondition,
@@ -240,12 +242,24 @@ class FulfilmentDriver:
             done = await self._outside.perform(step, view.s, cause, view.pod_ids)
         except _REFUSALS as refusal:
             return await self._refused(step, refusal, view, cause)
+        except ResourceFull as full:
+            return await self._crowded(step, full, view.s.order.order_id)
         except GladhandError as failure:
             return await self._failed(step, failure, view, cause)
         if not done.recorded:
             wish = fulfilment.Succeed(step.key, done.references, "")
             await self._journal.fulfilment(view.s.order.order_id, wish, cause.step("succeeded"))
         return None
+
+    async def _crowded(self, step: Outside, full: ResourceFull, order_id: str) -> Wait:
+        """Come again soon: too many calls are on the way to that system, so this one was not taken up.
+
+        That is no attempt, and nothing to record: an order in a long queue must not end before a person.
+        """
+        soon = timedelta(seconds=max(full.retry_after_s or 0.0, _CROWDED_S) * (1.0 + self._chance()))
+        retry_time = self._clock.now() + soon
+        await self._bus.timers.set(TIMER, order_id, retry_time)
+        return Wait(f"{step.key} waits for its turn: {full.message}", retry_time)
 
     async def _failed(self, step: Outside, failure: GladhandError, view: _View, cause: Cause) -> Wait | None:
         """Record a failure that may pass, and when to try again; after the last attempt, park."""

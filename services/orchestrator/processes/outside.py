@@ -20,6 +20,7 @@ from logistics.type.v1 import ExternalReference
 from services.orchestrator.billing import delivered_lines, invoice_id_of, posting_key
 from services.orchestrator.deciders import pod
 from services.orchestrator.deciders.order.crediting import find_claim
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
 from services.orchestrator.gateways import ErpGateway, FleetGateway
 from services.orchestrator.journal import Cause, Journal
@@ -57,9 +58,9 @@ class Done:
 class OutsideActions:
     """Performs outside actions. Raises the GladhandError that the outside system meant."""
 
-    def __init__(self, journal: Journal, erp: ErpGateway, fleet: FleetGateway) -> None:
+    def __init__(self, journal: Journal, erps: ErpGateways, fleet: FleetGateway) -> None:
         self._journal = journal
-        self._erp = erp
+        self._erps = erps
         self._fleet = fleet
         self._goods = GoodsOnLoads(journal, fleet)
 
@@ -87,8 +88,12 @@ class OutsideActions:
             case CancelSale() | ReceiveReturn() | PostCredit() | Settle():
                 return await self._end(step, s, cause)
 
+    def _erp(self, s: Situation) -> ErpGateway:
+        """Return the gateway of the ERP that an order came from: no other knows it."""
+        return self._erps.of(s.order.erp_instance)
+
     async def _validate(self, step: Validate, s: Situation, cause: Cause) -> Done:
-        answer = await self._erp.validate_order(ValidateOrderRequest(order=s.order))
+        answer = await self._erp(s).validate_order(ValidateOrderRequest(order=s.order))
         wish = RecordOrderValidation(checks=answer.checks, references=answer.references)
         await self._journal.order(s.order.order_id, wish, cause.step(step.key))
         return Done(recorded=True)
@@ -108,7 +113,7 @@ class OutsideActions:
             line_ids=lines_on(load, s.order.order_id),
             dispatch_time=assignment.start_time,
         )
-        answer = await self._erp.confirm_dispatch(request)
+        answer = await self._erp(s).confirm_dispatch(request)
         return Done(tuple(answer.references))
 
     async def _names(self, assignment: Assignment) -> tuple[str, str]:
@@ -151,7 +156,7 @@ class OutsideActions:
             proofs=[proof for proof in proofs if proof is not None],
         )
         request.delivery_time.FromDatetime(s.completion_time or s.now)
-        answer = await self._erp.post_delivery(request)
+        answer = await self._erp(s).post_delivery(request)
         return Done(tuple(answer.references))
 
     async def _post_invoice(self, step: PostInvoice, s: Situation, cause: Cause) -> Done:
@@ -165,7 +170,7 @@ class OutsideActions:
             order_references=s.order.references,
             posting_key=posting_key(invoice_id),
         )
-        answer = await self._erp.post_invoice(request)
+        answer = await self._erp(s).post_invoice(request)
         wish = RecordPosting(erp_invoice=answer.erp_invoice, lines=answer.lines)
         if answer.HasField("post_time"):
             wish.post_time.CopyFrom(answer.post_time)
@@ -179,9 +184,9 @@ class OutsideActions:
         request_id = _request_id(s, step.key)
         match step:
             case CancelSale():
-                return Done(tuple((await self._erp.cancel_sale(receipts.cancel_sale(s, request_id))).references))
+                return Done(tuple((await self._erp(s).cancel_sale(receipts.cancel_sale(s, request_id))).references))
             case ReceiveReturn():
-                answer = await self._erp.receive_return(receipts.receive_return(step, s, request_id))
+                answer = await self._erp(s).receive_return(receipts.receive_return(step, s, request_id))
                 return Done(tuple(answer.references))
             case PostCredit():
                 claim, memo = find_claim(s.order, step.claim_id), s.credits.get(step.claim_id)
@@ -197,7 +202,7 @@ class OutsideActions:
         self, memo: Invoice, reason: str, step: PostInvoice | PostCredit, s: Situation, cause: Cause
     ) -> Done:
         why = cause.step(step.key)
-        number = await post_memo(memo, s, reason, _request_id(s, step.key), self._erp, self._journal, why)
+        number = await post_memo(memo, s, reason, _request_id(s, step.key), self._erp(s), self._journal, why)
         return Done((number,), recorded=True)
 
 

@@ -34,9 +34,9 @@ from logistics.invoice.v1 import (
 from logistics.load.v1 import Load, LoadEvent
 from logistics.order.v1 import Order
 from services.orchestrator.deciders import exception, load, order, payable
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.exceptions import exception_id_of, open_exception, settle_exception
 from services.orchestrator.freight_audit import agreed_of, audit
-from services.orchestrator.gateways import ErpGateway
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.phases.payables import Approve, AskPerson, Audit, Post, Rest, Step, phase
 from services.orchestrator.policies import Policies
@@ -95,10 +95,10 @@ class PayableDriver:
     """Drives carriers' invoices. `drive` may be called any number of times, at any moment: it does what is due."""
 
     def __init__(
-        self, journal: Journal, erp: ErpGateway, book: LoadBook, bus: Bus, clock: Clock, policies: Policies
+        self, journal: Journal, erps: ErpGateways, book: LoadBook, bus: Bus, clock: Clock, policies: Policies
     ) -> None:
         self._journal = journal
-        self._erp = erp
+        self._erps = erps
         self._book = book
         self._bus = bus
         self._clock = clock
@@ -264,7 +264,7 @@ class PayableDriver:
             request_id=ids.derive(found.payable_id, "post", str(begun.state.attempt)), payable=found, posting_key=key
         )
         try:
-            answer = await self._erp.post_payable(request)
+            answer = await self._erps.of(found.erp_instance, field="payable.erp_instance").post_payable(request)
         except _REFUSALS as refusal:
             wish = RecordPayablePostingFailure(reason=refusal.reason, message=refusal.message[:2000])
             await self._journal.payable(found.payable_id, wish, cause.step("refused"))

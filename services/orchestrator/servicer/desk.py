@@ -12,6 +12,7 @@ from gladhand.security.authorisation import visible_party
 from gladhand.security.principal import Party, Proof
 from logistics.orchestrator.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 from logistics.type.v1 import Actor, ActorKind
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.journal import Cause, Journal
 from services.orchestrator.policies import Policies
 from services.orchestrator.processes.cold_chain import ColdChain
@@ -47,6 +48,7 @@ class Desk:
     policies: Policies
     replanning: Replanning
     tendering: Tendering
+    erps: ErpGateways
 
 
 class Methods(OrchestratorServiceServicer):

@@ -52,6 +52,7 @@ class OrderMethods(Methods):
                 field="order.references",
                 remedy=f"add a reference with system {request.order.erp_instance!r}, type SALES_ORDER and its number",
             )
+        self._desk.erps.of(request.order.erp_instance)
         order_id = order_id_of(request.order.erp_instance, reference)
         digest = content_sha256(request.order)
         cause = cause_of(request.request_id, region=request.order.region, correlation_id=order_id)

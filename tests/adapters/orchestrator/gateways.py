@@ -91,6 +91,19 @@ class _Fleet(DispatchServiceServicer):
         return await self._fleet.replan_load(request)
 
 
+@asynccontextmanager
+async def serving_erp(erp: LedgerErp) -> AsyncIterator[str]:
+    """Serve one ERP gateway alone; yield its target."""
+    server = grpc.aio.server()
+    add_ErpGatewayServiceServicer_to_server(_Erp(erp), server)  # type: ignore[abstract]  # answers what is asked here
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Gateways:
     """What the orchestrator stands between, and where it is served."""

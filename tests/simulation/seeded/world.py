@@ -37,6 +37,7 @@ from logistics.order.v1 import OrderState
 from logistics.process.v1 import ProcessPolicy
 from services.orchestrator.composition import Ports, compose
 from services.orchestrator.deciders import exception
+from services.orchestrator.erps import ErpGateways
 from services.orchestrator.policies import FixedPolicies
 from services.orchestrator.read_model import Projector, ReadModel, following
 from services.orchestrator.servicer import OrchestratorServicer
@@ -131,7 +132,14 @@ class SeededWorld(Street):
         context.run(LIFE.set, life)
         clock = cast("Clock", self._clock(1.5))
         store, bus = SeededStore(self.broker), SeededBus(self.broker, cast("SkewedClock", clock))
-        ports = Ports(store=store, bus=bus, clock=clock, erp=self.erp, fleet=self.fleet, read_model=self.read_model)
+        ports = Ports(
+            store=store,
+            bus=bus,
+            clock=clock,
+            erps=ErpGateways.only(self.erp),
+            fleet=self.fleet,
+            read_model=self.read_model,
+        )
         policy = ProcessPolicy(
             name="trial", version=3, bill_accepted_after_rejection=True, wave_delay=Duration(seconds=2)
         )

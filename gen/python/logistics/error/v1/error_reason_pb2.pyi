@@ -324,6 +324,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """No such carrier invoice. NOT_FOUND.
     Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
     """
+    ERROR_REASON_ERP_INSTANCE_UNKNOWN: _ErrorReason.ValueType  # 81
+    """The orchestrator knows no gateway of the ERP instance that is named. INVALID_ARGUMENT.
+    Example: {"reason": "ERP_INSTANCE_UNKNOWN", "metadata": {"field": "order.erp_instance", "erp_instance": "tryton-eu"}}.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The `reason` of `google.rpc.ErrorInfo`, domain `gladhand`, without the prefix of the enum."""
@@ -629,5 +633,9 @@ Example: {"reason": "CLAIM_NOT_FOUND", "metadata": {"claim_id": "…"}}.
 ERROR_REASON_PAYABLE_NOT_FOUND: ErrorReason.ValueType  # 85
 """No such carrier invoice. NOT_FOUND.
 Example: {"reason": "PAYABLE_NOT_FOUND", "metadata": {"payable_id": "018f3b1e-0000-7000-8000-000000000001"}}.
+"""
+ERROR_REASON_ERP_INSTANCE_UNKNOWN: ErrorReason.ValueType  # 81
+"""The orchestrator knows no gateway of the ERP instance that is named. INVALID_ARGUMENT.
+Example: {"reason": "ERP_INSTANCE_UNKNOWN", "metadata": {"field": "order.erp_instance", "erp_instance": "tryton-eu"}}.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

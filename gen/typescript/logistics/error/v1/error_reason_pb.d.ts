@@ -623,6 +623,14 @@ export enum ErrorReason {
    * @generated from enum value: ERROR_REASON_PAYABLE_NOT_FOUND = 85;
    */
   PAYABLE_NOT_FOUND = 85,
+
+  /**
+   * The orchestrator knows no gateway of the ERP instance that is named. INVALID_ARGUMENT.
+   * Example: {"reason": "ERP_INSTANCE_UNKNOWN", "metadata": {"field": "order.erp_instance", "erp_instance": "tryton-eu"}}.
+   *
+   * @generated from enum value: ERROR_REASON_ERP_INSTANCE_UNKNOWN = 81;
+   */
+  ERP_INSTANCE_UNKNOWN = 81,
 }
 
 /**
