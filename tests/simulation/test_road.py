@@ -161,6 +161,20 @@ async def test_the_answer_of_a_dispatch_may_be_lost_and_still_none_is_sent_twice
             assert (book.recalled[trip.load_id, 1], book.dispatched[trip.load_id, 2]) == (1, 1)
 
 
+async def test_a_vehicle_that_had_left_its_last_stop_when_it_goes_on_is_freed(tmp_path: Path) -> None:
+    async with World.opened(tmp_path) as world:
+        trip = await begun(world, 1)
+        await trip.roll()
+        await trip.tell(_ARRIVED, await trip.stop(1))
+        world.clock.advance(timedelta(minutes=10))
+        await world._prove(await trip.load(), await trip.stop(1))
+        await trip.breakdown()
+        await trip.tell(_LEFT, await trip.stop(1))
+        assert await trip.state() == "INTERRUPTED"
+        await trip.wish(ResumeLoad())
+        assert (await trip.state(), world.fleet.freed[trip.load_id]) == ("COMPLETED", 1)
+
+
 async def test_the_same_vehicle_may_go_on_and_settles_its_breakdown(trip: Trip) -> None:
     await trip.roll()
     broke = await trip.breakdown()

@@ -49,6 +49,7 @@ FILTERS = tuple(
         "stop_skipped", "cancel_requested", "cancelled", "tendered", "tender_undelivered", "tender_bid",
         "tender_countered", "tender_declined", "tender_expired", "tender_withdrawn", "tender_accepted", "replanned",
         "reassignment_requested", "reassigned", "redispatched", "hours_overridden", "plan_proposed", "handed_over",
+        "resumed", "cancel_reversed",
     )
 )  # fmt: skip
 
